@@ -1,0 +1,57 @@
+"""What a blob holds, as the reader gives it: the network, where everything lies, and what every byte is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.network import Network
+
+
+@dataclass(frozen=True)
+class WeightStorage:
+    """How the weights of one operator are stored and decoded."""
+
+    coding: str  # "raw" or "huffman"
+    offset: int  # bytes from the start of the blob
+    bits: int  # exact length
+    tile_channels: int  # output channels decoded at a time
+    code_table_offset: int  # 0 for raw
+    scratch_bytes: int  # working memory while the operator runs
+
+
+@dataclass(frozen=True, eq=False)
+class GoldenVector:
+    """Inputs and the outputs they must give, in the shapes of the network's tensors."""
+
+    inputs: list[NDArray[np.int8]]
+    outputs: list[NDArray[np.int8]]
+
+
+@dataclass(frozen=True)
+class Span:
+    """`size` bytes at `offset` that are there for `purpose`; operator is the first that uses them, or None."""
+
+    offset: int
+    size: int
+    purpose: str  # header, tensors, operators, weights, code table, multipliers, biases, shifts, requantization, constant, golden, metadata, padding
+    operator: int | None = None
+
+
+@dataclass
+class Blob:
+    """Everything in a blob. `spans` covers it from the first byte to the last, without gaps or overlaps."""
+
+    network: Network
+    arena_offsets: list[int | None]  # by tensor; None for constants
+    storage: dict[int, WeightStorage]  # by operator index, for operators with weights
+    arena_bytes: int
+    scratch_bytes: int
+    blob_bytes: int
+    crc32: int
+    golden: list[GoldenVector] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)

@@ -1,0 +1,110 @@
+"""Decides how each weight tensor is stored: raw, or Huffman coded with a table of its own or a shared one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.blob.huffman import CodeTable, build_code_table, entropy_bits, symbol_counts
+from smidgen.network import Network, WeightedOperator
+
+TILE_BYTES = 512  # decoded weights that an operator holds at a time, unless one channel needs more
+DECODER_BYTES = 64  # besides the symbols, what the decoding table takes in scratch
+_TABLE_HEADER_BYTES = 4
+
+
+@dataclass(frozen=True)
+class WeightPlan:
+    """`table` indexes `Plan.code_tables`; None means raw."""
+
+    table: int | None
+    tile_channels: int
+    scratch_bytes: int
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Tensors that share a code table. `cost` in bytes, estimated from the entropy."""
+
+    members: tuple[int, ...]
+    counts: NDArray[np.int64]
+    cost: float
+
+
+def plan_weights(network: Network, tile_bytes: int = TILE_BYTES) -> tuple[dict[int, WeightPlan], list[CodeTable]]:
+    """A plan for each operator with weights, by operator index, and the code tables they use.
+
+    A coded tensor never takes more bytes than a raw one, its share of the table included.
+    """
+    weighted = {i: op for i, op in enumerate(network.operators) if isinstance(op, WeightedOperator)}
+    counts = {index: symbol_counts(operator.weights) for index, operator in weighted.items()}
+    plans: dict[int, WeightPlan] = {}
+    tables: list[CodeTable] = []
+    for group in _group(counts):
+        coded, table = _coded_members(group, counts)
+        if table is not None:
+            tables.append(table)
+        for index in group.members:
+            number = len(tables) - 1 if index in coded else None
+            plans[index] = _weight_plan(weighted[index], tables, number, tile_bytes)
+    return dict(sorted(plans.items())), tables
+
+
+def _weight_plan(operator: WeightedOperator, tables: Sequence[CodeTable], number: int | None, tile_bytes: int) -> WeightPlan:
+    channels, per_channel = operator.weights.shape
+    if number is None:
+        return WeightPlan(None, channels, 0)
+    tile_channels = int(min(max(tile_bytes // per_channel, 1), channels))
+    scratch = decoder_scratch_bytes(tables[number].used_symbols) + tile_channels * per_channel
+    return WeightPlan(number, tile_channels, scratch)
+
+
+def decoder_scratch_bytes(used_symbols: int) -> int:
+    """Scratch for decoding with a table of so many symbols, without the tile (docs/format.md section 6)."""
+    return DECODER_BYTES + -(-used_symbols // 4) * 4
+
+
+def _estimate(members: tuple[int, ...], counts: NDArray[np.int64]) -> _Group:
+    """A group and its cost; a single tensor may also stay raw."""
+    used = np.flatnonzero(counts)
+    table = _TABLE_HEADER_BYTES + (int(used[-1] - used[0]) + 2) // 2
+    coded = entropy_bits(counts) / 8 + table
+    return _Group(members, counts, min(coded, float(counts.sum())) if len(members) == 1 else coded)
+
+
+def _group(counts: dict[int, NDArray[np.int64]]) -> list[_Group]:
+    """Join the two groups that save most, until no joint table is smaller than two."""
+    groups = [_estimate((index,), count) for index, count in counts.items()]
+    joined: dict[tuple[int, ...], _Group] = {}
+    while len(groups) > 1:
+        best: tuple[float, int, int, _Group] | None = None
+        for i, first in enumerate(groups):
+            for j in range(i + 1, len(groups)):
+                members = tuple(sorted(first.members + groups[j].members))
+                if members not in joined:
+                    joined[members] = _estimate(members, first.counts + groups[j].counts)
+                saving = first.cost + groups[j].cost - joined[members].cost
+                if best is None or saving > best[0]:
+                    best = saving, i, j, joined[members]
+        assert best is not None
+        if best[0] <= 0:
+            break
+        groups = [group for k, group in enumerate(groups) if k not in best[1:3]] + [best[3]]
+    return groups
+
+
+def _coded_members(group: _Group, counts: dict[int, NDArray[np.int64]]) -> tuple[set[int], CodeTable | None]:
+    """The members for which coding pays under the real code, and that code; (empty, None) if it does not."""
+    coded = set(group.members)
+    while coded:
+        table = build_code_table(sum((counts[index] for index in coded), np.zeros(256, np.int64)))
+        bits = {index: table.coded_bits(counts[index]) for index in coded}
+        kept = {index for index in coded if (bits[index] or 0) < 8 * int(counts[index].sum())}
+        if kept == coded:
+            saved = sum(int(counts[index].sum()) - -(-(bits[index] or 0) // 16) * 2 for index in coded)
+            return (coded, table) if saved > table.table_bytes else (set(), None)
+        coded = kept
+    return set(), None
