@@ -260,11 +260,12 @@ class Graph:
 
     @property
     def is_quantized(self) -> bool:
-        """True when the activations are int8."""
+        """True when some operator computes on int8 activations."""
         return any(
-            self.tensors[operator.output].dtype == np.int8
+            self.tensors[name].dtype == np.int8 and not self.tensors[name].is_constant
             for operator in self.operators
-            if not isinstance(operator, Quantize)
+            if not isinstance(operator, Dequantize)
+            for name in operator.inputs
         )
 
     def add(self, tensor: Tensor) -> Tensor:

@@ -1,0 +1,45 @@
+"""`smidgen pack`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from smidgen import packer
+from smidgen.cli.options import FILE, json_option
+from smidgen.cli.output import note, print_json, progress_bar, results
+from smidgen.cli.tables import print_report
+from smidgen.quantize import METHODS
+
+
+@click.command()
+@click.argument("model", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="The blob to write (.smg).")
+@click.option("--calibration", type=FILE, help="Real inputs (.npz or .npy) to quantise a float model with.")
+@click.option("--method", type=click.Choice(list(METHODS)), help="How activation ranges are chosen.")
+@click.option("--labels", type=FILE, help="Text file with the name of one class a line.")
+@click.option("--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output) to check and to embed.")
+@click.option(
+    "--golden-count", type=click.IntRange(min=0), default=packer.DEFAULT_GOLDEN_COUNT, show_default=True,
+    help="How many golden vectors go into the blob.",
+)  # fmt: skip
+@json_option
+def pack(
+    model: Path, output: Path, calibration: Path | None, method: str | None, labels: Path | None,
+    golden: Path | None, golden_count: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Pack MODEL (.tflite) into one blob: quantise if it is a float model, plan memory, compress weights."""
+    with progress_bar() as progress:
+        packed = packer.pack(
+            model, calibration=calibration, method=method, labels=labels, golden=golden, golden_count=golden_count,
+            progress=progress,
+        )  # fmt: skip
+    packer.save(packed.data, output)
+    for line in packed.notes:
+        note(line)
+    if as_json:
+        print_json({"output": str(output), **packed.report.as_dict()})
+        return
+    print_report(packed.report)
+    results.print(f"wrote {output}: {len(packed.data):,} bytes ({model.name}: {model.stat().st_size:,} bytes)", soft_wrap=True)

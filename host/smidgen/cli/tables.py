@@ -1,0 +1,78 @@
+"""The report on a blob, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from smidgen.cli.output import bytes_text, results
+from smidgen.report import BlobReport
+
+
+def print_report(report: BlobReport) -> None:
+    """Operators, totals, and where every byte of the file goes."""
+    results.print(_operators(report))
+    results.print(_totals(report))
+    results.print(_bytes(report))
+
+
+def _shape(shape: list[int]) -> str:
+    return "x".join(str(size) for size in shape)
+
+
+def _operators(report: BlobReport) -> Table:
+    table = Table(title=f"Operators of {report.name or 'the network'}", title_justify="left")
+    for name, justify in (("#", "right"), ("operator", "left"), ("output", "right"), ("MACs", "right"),
+                          ("weights", "right"), ("packed", "right"), ("bits/weight", "right"), ("scratch", "right")):  # fmt: skip
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in report.operators:
+        table.add_row(
+            str(row.index), row.name, _shape(row.output_shape), f"{row.macs:,}" if row.macs else "",
+            f"{row.weights:,}" if row.weights else "",
+            f"{row.weight_bytes_packed:,} {row.coding}" if row.weights else "",
+            f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "",
+            f"{row.scratch_bytes:,}" if row.scratch_bytes else "",
+        )  # fmt: skip
+    return table
+
+
+def _edges(tensors: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{_shape(t['shape'])} int8, scale {t['scale']:.6g}, zero point {t['zero_point']}" for t in tensors)
+
+
+def _totals(report: BlobReport) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("input", _edges(report.inputs))
+    table.add_row("output", _edges(report.outputs))
+    table.add_row("MACs", f"{report.macs:,}")
+    table.add_row(
+        "weights",
+        f"{bytes_text(report.weight_bytes_raw)} raw, {bytes_text(report.weight_bytes_packed)} packed with code tables "
+        f"({report.bits_per_weight:.2f} bits per weight)",
+    )
+    table.add_row(
+        "memory",
+        f"arena {bytes_text(report.arena_bytes)} + scratch {bytes_text(report.scratch_bytes)} "
+        f"= {bytes_text(report.arena_bytes + report.scratch_bytes)}",
+    )
+    if labels := report.metadata.get("labels"):
+        table.add_row("labels", ", ".join(labels))
+    if source := report.metadata.get("source"):
+        table.add_row("source", f"{source}, SHA-256 {report.metadata.get('source_sha256', 'unknown')[:16]}…")
+    return table
+
+
+def _bytes(report: BlobReport) -> Table:
+    table = Table(title="Where the bytes go", title_justify="left")
+    table.add_column("what")
+    table.add_column("bytes", justify="right")
+    table.add_column("share", justify="right")
+    for purpose, size in report.spans.items():
+        if size:
+            table.add_row(purpose, f"{size:,}", f"{100 * size / report.blob_bytes:.1f} %")
+    table.add_section()
+    table.add_row("whole file", f"{report.blob_bytes:,}", "100.0 %")
+    return table

@@ -1,0 +1,168 @@
+"""From a model file to a blob: the whole path, each step one call."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import smidgen
+from smidgen.blob.contents import Blob, GoldenVector
+from smidgen.blob.reader import read_blob
+from smidgen.blob.writer import write_blob
+from smidgen.errors import InputError, MismatchError
+from smidgen.formats.tflite_reader import read_tflite
+from smidgen.graph import Graph
+from smidgen.lower import lower
+from smidgen.network import Network
+from smidgen.passes import simplify
+from smidgen.plan import make_plan
+from smidgen.quantize import load_calibration, quantize
+from smidgen.reference import run_network
+from smidgen.report import BlobReport, report_blob
+from smidgen.samples import load_golden
+
+DEFAULT_GOLDEN_COUNT = 2
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A finished blob, what is in it, and what was noticed on the way."""
+
+    data: bytes
+    blob: Blob
+    report: BlobReport
+    notes: list[str]
+
+
+def pack(
+    model: str | Path,
+    *,
+    calibration: str | Path | None = None,
+    method: str | None = None,
+    labels: str | Path | Sequence[str] | None = None,
+    golden: str | Path | None = None,
+    golden_count: int = DEFAULT_GOLDEN_COUNT,
+    progress: Progress | None = None,
+) -> Packed:
+    """Pack a .tflite file: int8 models as they are, float models quantised with `calibration` data.
+
+    labels: a file with one label a line, or the labels; as many as the first output has elements.
+    golden: .npz with `input` and optionally `output`; all are checked, the first golden_count go into the blob.
+    Raises InputError, ModelError (UnsupportedModelError lists every operator that cannot be run) or
+    MismatchError (a golden output that the packed network does not give).
+    """
+    path = Path(model)
+    graph = simplify(read_tflite(path))
+    notes: list[str] = []
+    if not graph.is_quantized:
+        graph = _quantize(graph, path, calibration, method, progress)
+    elif calibration is not None:
+        notes.append(f"{path.name} is int8 already: it is packed as it is, the calibration data is not used")
+    network = lower(graph)
+    vectors = _golden(network, golden, golden_count, notes, progress)
+    metadata = _metadata(path, network, _labels(labels, network))
+    data = write_blob(make_plan(network), vectors, metadata)
+    blob = read_blob(data)  # the independent reader must understand what was written
+    return Packed(data, blob, report_blob(blob), notes)
+
+
+def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None) -> bytes:
+    """The blob of an int8 graph that is in memory already."""
+    network = lower(simplify(graph))
+    return write_blob(make_plan(network), metadata={**network.metadata, **(metadata or {})})
+
+
+def save(data: bytes, path: str | Path) -> None:
+    """Write a file whole or not at all."""
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        os.unlink(temporary)
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _quantize(
+    graph: Graph, path: Path, calibration: str | Path | None, method: str | None, progress: Progress | None
+) -> Graph:
+    if calibration is None:
+        raise InputError(
+            f"{path.name} is a float model: give calibration data (--calibration DATA.npz, real inputs of shape "
+            f"{[list(graph.tensors[name].shape) for name in graph.inputs]}) so that it can be quantised to int8"
+        )
+    samples = load_calibration(calibration, graph)
+    options = {} if method is None else {"method": method}
+    return quantize(graph, samples, progress=progress, **options)
+
+
+def _metadata(path: Path, network: Network, labels: list[str] | None) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "name": path.stem,
+        "source": path.name,
+        "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "packager": f"smidgen {smidgen.__version__}",
+        **network.metadata,
+    }
+    if labels is not None:
+        metadata["labels"] = labels
+    return metadata
+
+
+def _labels(labels: str | Path | Sequence[str] | None, network: Network) -> list[str] | None:
+    if labels is None:
+        return None
+    if isinstance(labels, str | Path):
+        try:
+            text = Path(labels).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the labels {labels}: {error}") from error
+        labels = [line.strip() for line in text.splitlines() if line.strip()]
+    expected = network.tensors[network.outputs[0]].elements
+    if len(labels) != expected:
+        raise InputError(f"there are {len(labels)} labels; the output has {expected} elements")
+    return list(labels)
+
+
+def _golden(
+    network: Network, path: str | Path | None, count: int, notes: list[str], progress: Progress | None
+) -> list[GoldenVector]:
+    if path is None:
+        return []
+    inputs, expected = load_golden(path, network)
+    vectors = []
+    for number, sample in enumerate(inputs):
+        outputs = run_network(network, sample)
+        if expected is not None:
+            _check_golden(number, outputs, expected[number])
+        vectors.append(GoldenVector(sample, outputs))
+        if progress is not None:
+            progress("checking golden vectors", number + 1, len(inputs))
+    if count < len(vectors):
+        notes.append(f"all {len(vectors)} golden vectors agree; the first {count} are in the blob")
+    return vectors[:count]
+
+
+def _check_golden(number: int, outputs: Sequence[Any], expected: Sequence[Any]) -> None:
+    for output, wanted in zip(outputs, expected, strict=True):
+        difference = np.abs(output.astype(int) - wanted.astype(int))
+        if difference.any():
+            raise MismatchError(
+                f"golden vector {number}: {np.count_nonzero(difference)} of {difference.size} output elements differ, "
+                f"by up to {difference.max()}; the golden file is of another model, or of other kernels than TFLite's reference"
+            )
+

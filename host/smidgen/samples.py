@@ -1,0 +1,121 @@
+"""Input data for packed networks: loading arrays, and turning them into the int8 the network takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.errors import InputError
+from smidgen.network import Network, NetworkTensor
+from smidgen.requantization import round_half_away
+
+Int8Array = NDArray[np.int8]
+_UINT8_OFFSET = 128
+
+
+def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npy file (under the name "input") or a .npz file. InputError if it is not one."""
+    path = Path(path)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is not a NumPy file (.npy or .npz): {error}") from error
+    if isinstance(loaded, np.ndarray):
+        return {"input": loaded}
+    with loaded:
+        return {name: loaded[name] for name in loaded.files}
+
+
+def load_inputs(path: str | Path, network: Network) -> list[list[Int8Array]]:
+    """Input sets for `network` from a .npy file, or from a .npz file with the array `input`.
+
+    Networks with several inputs take a .npz file with the arrays `input_0`, `input_1`, ...
+    """
+    arrays = load_arrays(path)
+    names = ["input"] if network.input_count == 1 else [f"input_{i}" for i in range(network.input_count)]
+    columns = [prepare(_named(arrays, name, path), network, index) for index, name in enumerate(names)]
+    lengths = {len(column) for column in columns}
+    if len(lengths) != 1:
+        raise InputError(f"{path}: the inputs have different numbers of samples: {sorted(lengths)}")
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _named(arrays: dict[str, NDArray[Any]], name: str, path: str | Path) -> NDArray[Any]:
+    if name in arrays:
+        return arrays[name]
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    raise InputError(f"{path} has no array named {name!r}; it has {', '.join(sorted(arrays)) or 'none'}")
+
+
+def prepare(array: NDArray[Any], network: Network, index: int) -> Int8Array:
+    """Samples for input `index` as int8 [samples, *shape].
+
+    array: one sample or many (any shape whose size is a multiple of the tensor's). int8 is taken as it is,
+    floats are real values and are quantised, uint8 is accepted where the model file took uint8.
+    """
+    tensor = network.tensors[index]
+    if array.size == 0 or array.size % tensor.elements:
+        raise InputError(
+            f"input {index} takes {tensor.elements} elements a sample (shape {list(tensor.shape)}); "
+            f"got {array.size} (shape {list(array.shape)})"
+        )
+    return _as_int8(array, network, index).reshape(-1, *tensor.shape)
+
+
+def _as_int8(array: NDArray[Any], network: Network, index: int) -> Int8Array:
+    if array.dtype == np.int8:
+        return array
+    if array.dtype == np.uint8 and index in network.metadata.get("uint8_tensors", ()):
+        return (array.astype(np.int16) - _UINT8_OFFSET).astype(np.int8)
+    if array.dtype.kind == "f":
+        return quantize_samples(array, network.tensors[index])
+    raise InputError(
+        f"input {index} is {array.dtype}; give int8 (as the network takes it) or floating point (real values, "
+        f"scale {network.tensors[index].scale:g}, zero point {network.tensors[index].zero_point})"
+    )
+
+
+def quantize_samples(array: NDArray[Any], tensor: NetworkTensor) -> Int8Array:
+    """Real values as int8 of `tensor`'s scale and zero point: rounded half away from zero, saturated."""
+    if not np.all(np.isfinite(array)):
+        raise InputError("the input holds values that are not finite (NaN or infinity)")
+    scaled = round_half_away(array.astype(np.float32) / np.float32(tensor.scale)) + tensor.zero_point
+    return np.clip(scaled, -128, 127).astype(np.int8)
+
+
+def dequantize(array: Int8Array, tensor: NetworkTensor) -> NDArray[np.float32]:
+    """Real values of int8 elements of `tensor`."""
+    return ((array.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)).astype(np.float32)
+
+
+def load_golden(path: str | Path, network: Network) -> tuple[list[list[Int8Array]], list[list[Int8Array]] | None]:
+    """Inputs and expected outputs from a .npz file with `input` and, if present, `output`
+    (`output_0`, ... where there are several)."""
+    inputs = load_inputs(path, network)
+    arrays = load_arrays(path)
+    names = ["output"] if network.output_count == 1 else [f"output_{i}" for i in range(network.output_count)]
+    if not any(name in arrays for name in names):
+        return inputs, None
+    columns = [_expected(arrays, name, network, index, len(inputs), path) for name, index in zip(names, network.outputs, strict=True)]
+    return inputs, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _expected(
+    arrays: dict[str, NDArray[Any]], name: str, network: Network, index: int, count: int, path: str | Path
+) -> Int8Array:
+    tensor = network.tensors[index]
+    if name not in arrays:
+        raise InputError(f"{path} has no array named {name!r}; it has {', '.join(sorted(arrays))}")
+    array = arrays[name]
+    if array.dtype != np.int8 or array.size != count * tensor.elements:
+        raise InputError(
+            f"{path}: {name} must be int8 with {count} x {tensor.elements} elements, "
+            f"it is {array.dtype} with shape {list(array.shape)}"
+        )
+    return array.reshape(count, *tensor.shape)

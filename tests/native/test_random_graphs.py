@@ -1,0 +1,87 @@
+"""Random graphs give the same integers in the NumPy reference, in the C engine, and in TFLite Micro."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from random_graphs import graphs
+
+from host_engine import HostEngine
+from smidgen import oracle
+from smidgen.blob.reader import read_blob
+from smidgen.formats.tflite_reader import parse_tflite
+from smidgen.formats.tflite_writer import write_tflite
+from smidgen.graph import Graph
+from smidgen.lower import lower
+from smidgen.network import Network
+from smidgen.packer import pack_graph
+from smidgen.passes import simplify
+from smidgen.reference import run_network, run_steps
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[HostEngine]:
+    with HostEngine() as running:
+        yield running
+
+
+def _inputs(network: Network) -> list[np.ndarray]:
+    shape = network.tensors[0].shape
+    random = np.random.default_rng(7)
+    return [
+        random.integers(-128, 128, shape).astype(np.int8),
+        np.full(shape, -128, np.int8),
+        np.full(shape, 127, np.int8),
+        random.choice(np.array([-128, 127], np.int8), shape),
+    ]
+
+
+def _operators(network: Network) -> str:
+    return " ".join(operator.kind.name for operator in network.operators)
+
+
+def _run(network: Network, sample: np.ndarray) -> np.ndarray:
+    return run_network(network, [sample])[0].reshape(-1)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graph=graphs())
+def test_engine_equals_reference(engine: HostEngine, graph: Graph) -> None:
+    """Output, every intermediate tensor's memory, and the header's memory figures."""
+    data = pack_graph(graph)
+    network = read_blob(data).network
+    engine.load(data)
+    for sample in _inputs(network):
+        expected = _run(network, sample)
+        np.testing.assert_array_equal(engine.run([sample])[0].reshape(-1), expected, err_msg=_operators(network))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graph=graphs())
+def test_reference_equals_tflite_micro(graph: Graph) -> None:
+    """The model file that the writer makes of the graph is run by an interpreter that shares no code with smidgen."""
+    model = write_tflite(graph)
+    interpreter = oracle.open_interpreter(model)
+    if interpreter is None:
+        pytest.skip("neither tflite-micro nor tflite-runtime 2.14.0 is installed")
+    network = lower(simplify(parse_tflite(model)))
+    for sample in _inputs(network):
+        expected = interpreter.run([sample])[0].reshape(-1)
+        np.testing.assert_array_equal(_run(network, sample), expected, err_msg=_operators(network))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graph=graphs())
+def test_memory_is_what_the_header_says(engine: HostEngine, graph: Graph) -> None:
+    data = pack_graph(graph)
+    blob = read_blob(data)
+    engine.load(data)
+    use = engine.memory_use([_inputs(blob.network)[0]])
+    assert use.arena_bytes == blob.arena_bytes
+    assert use.scratch_bytes == blob.scratch_bytes
+    assert use.deterministic, "the result depends on what was in memory before"
+    steps = list(run_steps(blob.network, [_inputs(blob.network)[0]]))
+    assert len(steps) == len(blob.network.operators)
