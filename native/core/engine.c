@@ -1,0 +1,89 @@
+/* Which kernel runs an operator, and running one. */
+#include "internal.h"
+
+/* The packager chooses the kernel, the engine only looks it up. Kernel 0 of every kind is the plain one, which also
+ * defines what any other must compute. */
+static const struct {
+    uint8_t kind;
+    uint8_t kernel;
+    smg_kernel *run;
+} kernels[] = {
+    {SMG_CONV_2D, 0, smg_conv_2d},
+    {SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d},
+    {SMG_FULLY_CONNECTED, 0, smg_fully_connected},
+    {SMG_ADD, 0, smg_add},
+    {SMG_MUL, 0, smg_mul},
+    {SMG_AVERAGE_POOL_2D, 0, smg_average_pool_2d},
+    {SMG_MAX_POOL_2D, 0, smg_max_pool_2d},
+    {SMG_MEAN, 0, smg_mean},
+    {SMG_PAD, 0, smg_pad},
+    {SMG_COPY, 0, smg_copy},
+    {SMG_LOOKUP, 0, smg_lookup},
+    {SMG_SOFTMAX, 0, smg_softmax},
+};
+
+smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel)
+{
+    for (uint32_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); ++i) {
+        if (kernels[i].kind == kind && kernels[i].kernel == kernel) {
+            return kernels[i].run;
+        }
+    }
+    return NULL;
+}
+
+static bool is_aligned(const void *address)
+{
+    return (uintptr_t)address % 4 == 0;
+}
+
+static bool overlap(const uint8_t *a, uint32_t a_bytes, const uint8_t *b, uint32_t b_bytes)
+{
+    return (uintptr_t)a < (uintptr_t)b + b_bytes && (uintptr_t)b < (uintptr_t)a + a_bytes;
+}
+
+int smg_bind(struct smg_model *model, void *arena, size_t arena_bytes, void *scratch, size_t scratch_bytes)
+{
+    const struct smg_header *header = smg_header(model);
+    if (arena_bytes < header->arena_bytes || scratch_bytes < header->scratch_bytes) {
+        return SMG_SMALL_MEMORY;
+    }
+    if (!is_aligned(arena) || !is_aligned(scratch)) {
+        return SMG_BAD_ALIGNMENT;
+    }
+    if (overlap(arena, header->arena_bytes, model->blob, header->blob_bytes) ||
+        overlap(scratch, header->scratch_bytes, model->blob, header->blob_bytes) ||
+        overlap(arena, header->arena_bytes, scratch, header->scratch_bytes)) {
+        return SMG_SHARED_MEMORY;
+    }
+    model->arena = arena;
+    model->scratch = scratch;
+    return SMG_OK;
+}
+
+int smg_run_operator(const struct smg_model *model, uint32_t index)
+{
+    if (model->arena == NULL) {
+        return SMG_NOT_BOUND;
+    }
+    if (index >= smg_header(model)->operator_count) {
+        return SMG_BAD_OPERATOR;
+    }
+    const struct smg_operator_record *record = smg_operator(model, index);
+    struct smg_step step;
+    step.record = record;
+    step.input = smg_tensor(model, record->input);
+    step.input_data = smg_tensor_data(model, step.input);
+    step.input2 = NULL;
+    step.input2_data = NULL;
+    if (record->input2 != SMG_NO_TENSOR) {
+        step.input2 = smg_tensor(model, record->input2);
+        step.input2_data = smg_tensor_data(model, step.input2);
+    }
+    step.output = smg_tensor(model, record->output);
+    step.output_data = (int8_t *)model->arena + step.output->offset;
+    step.blob = model->blob;
+    step.scratch = model->scratch;
+    smg_find_kernel(record->kind, record->kernel)(&step);
+    return SMG_OK;
+}

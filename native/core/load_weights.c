@@ -1,0 +1,167 @@
+/* Checks the weights and the requantisation data of an operator whose shapes are right. */
+#include "load.h"
+
+static int refuse(const struct smg_subject *subject, int status, uint64_t found, uint64_t expected)
+{
+    return smg_refuse(subject->loader, status, found, expected);
+}
+
+static const void *data(const struct smg_subject *subject, uint32_t offset)
+{
+    return subject->loader->model->blob + offset;
+}
+
+/* Accounts for data whose check takes time and that operators could share. */
+static int spend(const struct smg_subject *subject, uint64_t bytes)
+{
+    if (bytes > subject->loader->work_left) {
+        return refuse(subject, SMG_TOO_MUCH_WORK, 0, 0);
+    }
+    subject->loader->work_left -= bytes;
+    return SMG_OK;
+}
+
+static int check_huffman(const struct smg_subject *subject, uint64_t count, uint64_t weights_per_channel)
+{
+    struct smg_loader *loader = subject->loader;
+    const struct smg_operator_record *record = subject->record;
+    uint64_t stream_bytes = ((uint64_t)record->weights_bits + 15) / 16 * 2;
+    int status = smg_check_range(loader, record->weights_offset, stream_bytes, 2);
+    if (status == SMG_OK) {
+        status = smg_check_range(loader, record->code_table_offset, sizeof(struct smg_code_table), 4);
+    }
+    if (status != SMG_OK) {
+        return status;
+    }
+    const struct smg_code_table *table = data(subject, record->code_table_offset);
+    status = smg_check_range(loader, record->code_table_offset, smg_code_table_bytes(table), 4);
+    if (status != SMG_OK) {
+        return status;
+    }
+    status = smg_code_table_check(table);
+    if (status != SMG_OK) {
+        return refuse(subject, status, 0, 0);
+    }
+    if (count > record->weights_bits) { /* every code has at least one bit */
+        return refuse(subject, SMG_BAD_STREAM, record->weights_bits, 0);
+    }
+    status = spend(subject, stream_bytes);
+    if (status != SMG_OK) {
+        return status;
+    }
+    struct smg_huffman_level levels[SMG_HUFFMAN_LEVELS];
+    smg_huffman_build(levels, NULL, table);
+    if (!smg_huffman_stream_is_exact(levels, data(subject, record->weights_offset), record->weights_bits,
+                                     (uint32_t)count)) {
+        return refuse(subject, SMG_BAD_STREAM, 0, 0);
+    }
+    uint64_t scratch = smg_huffman_scratch_bytes(table, record->tile_channels, weights_per_channel);
+    if (scratch >= SMG_MEMORY_LIMIT) {
+        return refuse(subject, SMG_TOO_LARGE, scratch, SMG_MEMORY_LIMIT - 1);
+    }
+    if (scratch > loader->scratch_bytes) {
+        loader->scratch_bytes = (uint32_t)scratch;
+    }
+    return SMG_OK;
+}
+
+static int check_raw(const struct smg_subject *subject, uint64_t count)
+{
+    const struct smg_operator_record *record = subject->record;
+    if (record->weights_bits % 8 != 0 || record->weights_bits / 8 != count) {
+        return refuse(subject, SMG_BAD_WEIGHTS_BITS, record->weights_bits, count > UINT32_MAX ? UINT32_MAX : count * 8);
+    }
+    int status = smg_check_zero(subject->loader, record->code_table_offset);
+    return status == SMG_OK ? smg_check_range(subject->loader, record->weights_offset, count, 1) : status;
+}
+
+int smg_check_weights(const struct smg_subject *subject)
+{
+    const struct smg_operator_record *record = subject->record;
+    uint32_t coding = record->weights_coding;
+    if (subject->rules->traits & SMG_HAS_WEIGHTS) {
+        uint32_t channels = subject->output->dimensions[3];
+        if (record->tile_channels < 1 || record->tile_channels > channels) {
+            return refuse(subject, SMG_BAD_TILE, record->tile_channels, channels);
+        }
+        uint64_t weights_per_channel = smg_weights_per_channel(record, subject->input, subject->output);
+        uint64_t count = weights_per_channel * channels; /* below 2^64: a product of four u16, or less */
+        if (coding == SMG_HUFFMAN) {
+            return check_huffman(subject, count, weights_per_channel);
+        }
+        return coding == SMG_RAW ? check_raw(subject, count) : refuse(subject, SMG_BAD_CODING, coding, SMG_RAW);
+    }
+    int status = smg_check_zero(subject->loader, record->tile_channels);
+    if (status != SMG_OK) {
+        return status;
+    }
+    uint32_t expected = record->kind == SMG_LOOKUP ? SMG_RAW : SMG_NO_WEIGHTS;
+    if (coding != expected) {
+        return refuse(subject, SMG_BAD_CODING, coding, expected);
+    }
+    return coding == SMG_RAW ? check_raw(subject, 256)
+                             : smg_check_zero(subject->loader, record->weights_offset | record->weights_bits |
+                                                                   record->code_table_offset);
+}
+
+static int check_scaling(const struct smg_subject *subject, int32_t multiplier, int32_t shift, int32_t lowest,
+                         int32_t highest)
+{
+    if (multiplier < 0) {
+        return refuse(subject, SMG_BAD_MULTIPLIER, (uint32_t)multiplier, INT32_MAX);
+    }
+    if (shift < lowest || shift > highest) {
+        return smg_refuse_signed(subject->loader, SMG_BAD_SHIFT, shift, shift < lowest ? lowest : highest);
+    }
+    return SMG_OK;
+}
+
+static int check_channels(const struct smg_subject *subject)
+{
+    const struct smg_operator_record *record = subject->record;
+    uint32_t channels = subject->output->dimensions[3];
+    uint32_t multipliers = record->flags & SMG_SHARED_MULTIPLIER ? 1 : channels;
+    uint32_t bias_bytes = record->flags & SMG_NO_BIAS ? 0 : record->flags & SMG_BIAS_16 ? 2 : 4;
+    uint32_t shifts_offset = multipliers * 4 + channels * bias_bytes;
+    int status = smg_check_range(subject->loader, record->requantization_offset, shifts_offset + multipliers, 4);
+    if (status == SMG_OK) {
+        status = spend(subject, multipliers);
+    }
+    if (status != SMG_OK) {
+        return status;
+    }
+    const int32_t *multiplier = data(subject, record->requantization_offset);
+    const int8_t *shift = data(subject, record->requantization_offset + shifts_offset);
+    for (uint32_t i = 0; status == SMG_OK && i < multipliers; ++i) {
+        status = check_scaling(subject, multiplier[i], shift[i], -31, 30);
+    }
+    return status;
+}
+
+int smg_check_requantization(const struct smg_subject *subject)
+{
+    const struct smg_operator_record *record = subject->record;
+    if (subject->rules->traits & SMG_HAS_WEIGHTS) {
+        return check_channels(subject);
+    }
+    uint32_t words = record->flags & SMG_TRUNCATE ? 0 : subject->rules->requantization_words;
+    if (words == 0) {
+        return smg_check_zero(subject->loader, record->requantization_offset);
+    }
+    int status = smg_check_range(subject->loader, record->requantization_offset, words * 4, 4);
+    if (status != SMG_OK) {
+        return status;
+    }
+    if (record->kind == SMG_SOFTMAX) {
+        const struct smg_softmax *softmax = data(subject, record->requantization_offset);
+        if (softmax->minimum > 0) {
+            return refuse(subject, SMG_BAD_MULTIPLIER, (uint32_t)softmax->minimum, 0);
+        }
+        return check_scaling(subject, softmax->scaling.multiplier, softmax->scaling.shift, 0, 31);
+    }
+    const struct smg_scaling *scaling = data(subject, record->requantization_offset);
+    for (uint32_t i = 0; status == SMG_OK && i < words / 2; ++i) {
+        status = check_scaling(subject, scaling[i].multiplier, scaling[i].shift, -31, record->kind == SMG_ADD ? 0 : 30);
+    }
+    return status;
+}

@@ -1,0 +1,441 @@
+"""Every rule marked R in docs/format.md, broken, is refused with the right status at the right record."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+
+import pytest
+
+import blob_builder as b
+import sample_blobs
+from blob_builder import Blob, CodeTable, Operator, Tensor
+from host_engine import CORE, HostEngine
+
+STATUS = {
+    name: int(value) for name, value in re.findall(r"SMG_(\w+) = (-?\d+)", (CORE / "smidgen.h").read_text("utf-8"))
+}
+
+Change = Callable[[Blob], object]
+
+
+def header(name: str, value: float) -> Change:
+    return lambda blob: blob.set_header(name, value)
+
+
+def tensor(index: int, name: str, value: float) -> Change:
+    return lambda blob: blob.set_tensor(index, name, value)
+
+
+def operator(name: str, value: float, index: int = 0) -> Change:
+    return lambda blob: blob.set_operator(index, name, value)
+
+
+def data(place: str, offset: int, code: str, value: int) -> Change:
+    return lambda blob: struct.pack_into("<" + code, blob.data, blob.places[place] + offset, value)
+
+
+# sample, change, status, place
+HEADER_RULES = [
+    ("conv_2d", header("magic", 0x1A474D54), "BAD_MAGIC"),
+    ("conv_2d", header("version", 0), "BAD_VERSION"),
+    ("conv_2d", header("version", 2), "BAD_VERSION"),
+    ("conv_2d", header("header_bytes", 60), "BAD_LENGTH"),
+    ("conv_2d", header("header_bytes", 68), "BAD_LENGTH"),
+    ("conv_2d", header("blob_bytes", 0), "BAD_LENGTH"),
+    ("conv_2d", header("blob_bytes", 60), "BAD_LENGTH"),
+    ("conv_2d", header("blob_bytes", 322), "BAD_LENGTH"),
+    ("conv_2d", header("blob_bytes", 0xFFFFFFFC), "TOO_SHORT"),
+    ("conv_2d", header("arena_bytes", 1 << 24), "TOO_LARGE"),
+    ("conv_2d", header("arena_bytes", 0xFFFFFFFF), "TOO_LARGE"),
+    ("conv_2d", header("scratch_bytes", 1 << 24), "TOO_LARGE"),
+    ("conv_2d", header("scratch_bytes", 4), "BAD_SCRATCH"),
+    ("conv_2d_huffman", header("scratch_bytes", 0), "BAD_SCRATCH"),
+    ("conv_2d", header("tensor_count", 0), "BAD_COUNT"),
+    ("conv_2d", header("tensor_count", 1), "BAD_COUNT"),
+    ("conv_2d", header("tensor_count", 0xFFFF), "OUTSIDE_BLOB"),
+    ("conv_2d", header("operator_count", 0), "BAD_COUNT"),
+    ("conv_2d", header("operator_count", 0xFFFF), "OUTSIDE_BLOB"),
+    ("conv_2d", header("input_count", 0), "BAD_COUNT"),
+    ("conv_2d", header("output_count", 0), "BAD_COUNT"),
+    ("conv_2d", header("output_count", 255), "BAD_COUNT"),
+    ("conv_2d", header("tensors_offset", 66), "BAD_OFFSET"),
+    ("conv_2d", header("tensors_offset", 60), "OUTSIDE_BLOB"),
+    ("conv_2d", header("tensors_offset", 0xFFFFFFF0), "OUTSIDE_BLOB"),
+    ("conv_2d", header("operators_offset", 105), "BAD_OFFSET"),
+    ("conv_2d", header("operators_offset", 0), "OUTSIDE_BLOB"),
+    ("conv_2d", header("operators_offset", 0xFFFFFFFC), "OUTSIDE_BLOB"),
+    ("conv_2d", header("golden_count", 0), "NOT_ZERO"),
+    ("conv_2d", header("golden_count", 0xFFFF), "OUTSIDE_BLOB"),
+    ("conv_2d", header("golden_offset", 0), "OUTSIDE_BLOB"),
+    ("conv_2d", header("golden_offset", 0xFFFFFFFF), "OUTSIDE_BLOB"),
+    ("conv_2d", header("metadata_bytes", 0), "NOT_ZERO"),
+    ("conv_2d", header("metadata_bytes", 0xFFFFFFFF), "OUTSIDE_BLOB"),
+    ("conv_2d", header("metadata_offset", 4), "OUTSIDE_BLOB"),
+    ("conv_2d", header("zero", 1), "NOT_ZERO"),
+    ("conv_2d", header("last_zero", 0x80), "NOT_ZERO"),
+]
+
+TENSOR_RULES = [
+    (tensor(0, "rank", 0), 0, "BAD_SHAPE"),
+    (tensor(1, "rank", 5), 1, "BAD_SHAPE"),
+    (tensor(0, "rank", 3), None, None),  # the batch is 1, so this is a valid shape
+    (tensor(0, "rank", 2), 0, "BAD_SHAPE"),
+    (tensor(0, "n", 0), 0, "BAD_SHAPE"),
+    (tensor(0, "h", 0), 0, "BAD_SHAPE"),
+    (tensor(0, "w", 0), 0, "BAD_SHAPE"),
+    (tensor(1, "c", 0), 1, "BAD_SHAPE"),
+    (tensor(0, "dtype", 0), 0, "BAD_DTYPE"),
+    (tensor(1, "dtype", 2), 1, "BAD_DTYPE"),
+    (tensor(0, "flags", 2), 0, "NOT_ZERO"),
+    (tensor(0, "flags", 0x81), 0, "NOT_ZERO"),
+    (tensor(0, "flags", 1), 0, "BAD_CONSTANT"),
+    (tensor(1, "flags", 1), 1, "BAD_CONSTANT"),
+    (tensor(0, "scale", 0.0), 0, "BAD_SCALE"),
+    (tensor(0, "scale", -0.0), 0, "BAD_SCALE"),
+    (tensor(0, "scale", -1.0), 0, "BAD_SCALE"),
+    (tensor(1, "scale", float("inf")), 1, "BAD_SCALE"),
+    (tensor(1, "scale", float("nan")), 1, "BAD_SCALE"),
+    (tensor(1, "scale_bits", 1), None, None),  # the smallest number above 0
+    (tensor(1, "offset", 19), 1, "OUTSIDE_ARENA"),
+    (tensor(1, "offset", 0xFFFFFFFF), 1, "OUTSIDE_ARENA"),
+    (tensor(0, "h", 16), 0, "OUTSIDE_ARENA"),
+    (tensor(0, "h", 0xFFFF), 0, "OUTSIDE_ARENA"),
+    (header("arena_bytes", 29), 1, "OUTSIDE_ARENA"),
+]
+
+OPERATOR_RULES = [
+    ("conv_2d", operator("kind", 0), "BAD_KIND"),
+    ("conv_2d", operator("kind", 13), "BAD_KIND"),
+    ("conv_2d", operator("kind", 255), "BAD_KIND"),
+    ("conv_2d", operator("kernel", 1), "BAD_KERNEL"),
+    ("softmax", operator("kernel", 255), "BAD_KERNEL"),
+    ("conv_2d", operator("input", 2), "BAD_TENSOR"),
+    ("conv_2d", operator("input", 0xFFFF), "BAD_TENSOR"),
+    ("conv_2d", operator("output", 2), "BAD_TENSOR"),
+    ("conv_2d", operator("output", 0xFFFF), "BAD_TENSOR"),
+    ("conv_2d", operator("input2", 0), "BAD_TENSOR"),
+    ("add", operator("input2", 3), "BAD_TENSOR"),
+    ("mul", operator("input2", 0xFFFF), "BAD_TENSOR"),
+    ("conv_2d", operator("output", 0), "INPUT_WRITTEN"),
+    ("add", operator("output", 2), "BAD_CONSTANT"),
+    ("conv_2d", operator("activation_min", 101), "BAD_CLAMP"),
+    ("conv_2d", operator("activation_max", -101), "BAD_CLAMP"),
+    ("mean", operator("activation_min", -127), "BAD_CLAMP"),
+    ("pad", operator("activation_max", 126), "BAD_CLAMP"),
+    ("copy", operator("activation_min", 0), "BAD_CLAMP"),
+    ("lookup", operator("activation_max", 0), "BAD_CLAMP"),
+    ("softmax", operator("activation_max", 126), "BAD_CLAMP"),
+    ("conv_2d", operator("flags", 6), "BAD_FLAGS"),
+    ("conv_2d", operator("flags", 8), "BAD_FLAGS"),
+    ("conv_2d", operator("flags", 0x80), "BAD_FLAGS"),
+    ("fully_connected", operator("flags", 15), "BAD_FLAGS"),
+    ("add", operator("flags", 1), "BAD_FLAGS"),
+    ("mean", operator("flags", 4), "BAD_FLAGS"),
+    ("lookup", operator("flags", 8), "BAD_FLAGS"),
+    ("conv_2d", operator("zero", 0x100), "NOT_ZERO"),
+    ("fully_connected", operator("first_parameter", 1), "NOT_ZERO"),
+    ("add", operator("second_word", 1), "NOT_ZERO"),
+    ("mul", operator("last_parameter", 1), "NOT_ZERO"),
+    ("mean", operator("second_word", 1), "NOT_ZERO"),
+    ("pad", operator("last_parameter", 1), "NOT_ZERO"),
+    ("copy", operator("last_parameter", 1), "NOT_ZERO"),
+    ("lookup", operator("first_parameter", 1), "NOT_ZERO"),
+    ("softmax", operator("last_parameter", 1), "NOT_ZERO"),
+    # Windows
+    ("conv_2d", operator("kernel_h", 0), "BAD_WINDOW"),
+    ("conv_2d", operator("kernel_w", 0), "BAD_WINDOW"),
+    ("conv_2d", operator("stride_h", 0), "BAD_WINDOW"),
+    ("max_pool_2d", operator("stride_w", 0), "BAD_WINDOW"),
+    ("conv_2d", operator("dilation_h", 0), "BAD_WINDOW"),
+    ("depthwise_conv_2d", operator("dilation_w", 0), "BAD_WINDOW"),
+    ("average_pool_2d", operator("dilation_h", 2), "BAD_WINDOW"),
+    ("max_pool_2d", operator("dilation_w", 2), "BAD_WINDOW"),
+    ("conv_2d", operator("pad_top", 2), "BAD_WINDOW"),
+    ("average_pool_2d", operator("pad_left", 3), "BAD_WINDOW"),
+    ("conv_2d", operator("stride_h", 3), "BAD_WINDOW"),
+    ("conv_2d", operator("stride_w", 0xFFFF), "BAD_WINDOW"),
+    ("max_pool_2d", operator("stride_h", 5), "BAD_WINDOW"),
+    # Shapes
+    ("average_pool_2d", tensor(1, "c", 1), "BAD_SIZE"),
+    ("max_pool_2d", tensor(0, "c", 1), "BAD_SIZE"),
+    ("depthwise_conv_2d", tensor(1, "c", 3), "BAD_SIZE"),
+    ("fully_connected", tensor(0, "w", 1), "BAD_SIZE"),
+    ("add", tensor(0, "h", 1), "BAD_SIZE"),
+    ("add", tensor(2, "c", 2), None),
+    ("mul", operator("repeat", 0), "BAD_PARAMETER"),
+    ("mul", operator("repeat", 5), "BAD_PARAMETER"),
+    ("add", operator("repeat", 24), "BAD_PARAMETER"),
+    ("add", operator("repeat", 12), "BAD_SIZE"),
+    ("add", operator("repeat", 2), None),
+    ("mean", tensor(1, "c", 2), "BAD_PARAMETER"),
+    ("mean", tensor(0, "c", 2), "BAD_SIZE"),
+    ("mean", operator("inner", 0), "BAD_PARAMETER"),
+    ("mean", operator("inner", 2), "BAD_PARAMETER"),
+    ("mean", operator("inner", 0xFFFFFFFF), "BAD_PARAMETER"),
+    ("pad", operator("before_h", 0), "BAD_SIZE"),
+    ("pad", operator("before_w", 1), "BAD_SIZE"),
+    ("pad", operator("before_c", 0xFFFF), "BAD_SIZE"),
+    ("copy", operator("chunk", 0), "BAD_PARAMETER"),
+    ("copy", operator("chunk", 3), "BAD_PARAMETER"),
+    ("copy", operator("start", 2), "BAD_PARAMETER"),
+    ("copy", operator("start", 0xFFFFFFFF), "BAD_PARAMETER"),
+    ("copy", operator("stride", 1), "BAD_PARAMETER"),
+    ("copy", operator("stride", 0xFFFFFFFF), "BAD_SIZE"),
+    ("copy", operator("chunk", 1), "BAD_SIZE"),
+    ("lookup", tensor(0, "c", 4), "BAD_SIZE"),
+    ("softmax", tensor(0, "c", 2), "BAD_SIZE"),
+    ("softmax", tensor(1, "zero_point", -127), "BAD_ZERO_POINT"),
+    # Requantisation
+    ("conv_2d", operator("requantization_offset", 0), "OUTSIDE_BLOB"),
+    ("conv_2d", operator("requantization_offset", 0xFFFFFFFC), "OUTSIDE_BLOB"),
+    ("conv_2d", operator("requantization_offset", 1), "BAD_OFFSET"),
+    ("conv_2d", data("requantization 0", 8, "I", 1 << 31), "BAD_MULTIPLIER"),
+    ("conv_2d", data("requantization 0", 24, "b", 31), "BAD_SHIFT"),
+    ("conv_2d", data("requantization 0", 26, "b", -32), "BAD_SHIFT"),
+    ("depthwise_conv_2d", data("requantization 0", 27, "b", 127), "BAD_SHIFT"),
+    ("fully_connected", data("requantization 0", 4, "b", -128), "BAD_SHIFT"),
+    ("fully_connected", data("requantization 0", 0, "I", 0xFFFFFFFF), "BAD_MULTIPLIER"),
+    ("add", data("requantization 0", 4, "i", 1), "BAD_SHIFT"),
+    ("add", data("requantization 0", 12, "i", -32), "BAD_SHIFT"),
+    ("add", data("requantization 0", 20, "i", 1), "BAD_SHIFT"),
+    ("add", data("requantization 0", 16, "I", 1 << 31), "BAD_MULTIPLIER"),
+    ("mul", data("requantization 0", 4, "i", 31), "BAD_SHIFT"),
+    ("mul", data("requantization 0", 4, "i", 30), None),
+    ("mul", operator("requantization_offset", 0), "OUTSIDE_BLOB"),
+    ("mean", data("requantization 0", 4, "i", -32), "BAD_SHIFT"),
+    ("mean", operator("flags", 8), "NOT_ZERO"),
+    ("softmax", data("requantization 0", 4, "i", 32), "BAD_SHIFT"),
+    ("softmax", data("requantization 0", 4, "i", -1), "BAD_SHIFT"),
+    ("softmax", data("requantization 0", 8, "i", 1), "BAD_MULTIPLIER"),
+    ("max_pool_2d", operator("requantization_offset", 64), "NOT_ZERO"),
+    ("pad", operator("requantization_offset", 64), "NOT_ZERO"),
+    ("lookup", operator("requantization_offset", 64), "NOT_ZERO"),
+    # Weights
+    ("conv_2d", operator("weights_coding", 0), "BAD_CODING"),
+    ("conv_2d", operator("weights_coding", 3), "BAD_CODING"),
+    ("add", operator("weights_coding", 1), "BAD_CODING"),
+    ("lookup", operator("weights_coding", 2), "BAD_CODING"),
+    ("lookup", operator("weights_coding", 0), "BAD_CODING"),
+    ("softmax", operator("weights_offset", 64), "NOT_ZERO"),
+    ("softmax", operator("weights_bits", 8), "NOT_ZERO"),
+    ("pad", operator("code_table_offset", 64), "NOT_ZERO"),
+    ("conv_2d", operator("code_table_offset", 64), "NOT_ZERO"),
+    ("conv_2d", operator("weights_bits", 8 * 23), "BAD_WEIGHTS_BITS"),
+    ("conv_2d", operator("weights_bits", 8 * 24 + 1), "BAD_WEIGHTS_BITS"),
+    ("lookup", operator("weights_bits", 2040), "BAD_WEIGHTS_BITS"),
+    ("conv_2d", operator("kernel_h", 0xFFFF), "BAD_WEIGHTS_BITS"),
+    ("conv_2d", operator("weights_offset", 0), "OUTSIDE_BLOB"),
+    ("conv_2d", operator("weights_offset", 0xFFFFFFFF), "OUTSIDE_BLOB"),
+    ("lookup", operator("weights_offset", 0xFFFFFF00), "OUTSIDE_BLOB"),
+    ("conv_2d", operator("tile_channels", 0), "BAD_TILE"),
+    ("conv_2d", operator("tile_channels", 4), "BAD_TILE"),
+    ("conv_2d_huffman", operator("tile_channels", 0), "BAD_TILE"),
+    ("add", operator("tile_channels", 1), "NOT_ZERO"),
+    ("lookup", operator("tile_channels", 1), "NOT_ZERO"),
+    # Huffman codes
+    ("conv_2d_huffman", operator("weights_offset", 0xFFFFFFFE), "OUTSIDE_BLOB"),
+    ("conv_2d_huffman", operator("weights_offset", 101), "BAD_OFFSET"),
+    ("conv_2d_huffman", operator("code_table_offset", 0), "OUTSIDE_BLOB"),
+    ("conv_2d_huffman", operator("code_table_offset", 102), "BAD_OFFSET"),
+    ("conv_2d_huffman", operator("code_table_offset", 0xFFFFFFFC), "OUTSIDE_BLOB"),
+    ("conv_2d_huffman", operator("weights_bits", 23), "BAD_STREAM"),
+    ("conv_2d_huffman", operator("weights_bits", 0), "BAD_STREAM"),
+    ("conv_2d_huffman", operator("weights_bits", 0xFFFFFFFF), "OUTSIDE_BLOB"),
+    ("conv_2d_huffman", data("table 0", 0, "b", 127), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 1, "B", 0), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 1, "B", 2), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 1, "B", 16), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 2, "H", 0), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 2, "H", 0xFFFF), "OUTSIDE_BLOB"),
+    ("conv_2d_huffman", data("table 0", 4, "B", 0x11), "INCOMPLETE_CODE"),
+    ("conv_2d_huffman", data("table 0", 4, "B", 0), "INCOMPLETE_CODE"),
+    ("conv_2d_huffman", data("table 0", 9, "B", 0x14), "NOT_ZERO"),
+]  # fmt: skip
+
+
+def changed(sample: str, change: Change) -> bytes:
+    blob = sample_blobs.SAMPLES[sample]()
+    change(blob)
+    return blob.sealed()
+
+
+def refuse(engine: HostEngine, data: bytes, status: str | None, place: str, index: int) -> None:
+    fault = engine.check(data)
+    if status is None:
+        assert fault is None, str(fault)
+        return
+    assert fault is not None, f"the blob was accepted, not refused with {status}"
+    assert (fault.status, fault.place, fault.index) == (STATUS[status], place, index), str(fault)
+
+
+@pytest.mark.parametrize(("sample", "change", "status"), HEADER_RULES)
+def test_header(engine: HostEngine, sample: str, change: Change, status: str) -> None:
+    refuse(engine, changed(sample, change), status, "header", 0)
+
+
+@pytest.mark.parametrize(("change", "index", "status"), TENSOR_RULES)
+def test_tensor(engine: HostEngine, change: Change, index: int | None, status: str | None) -> None:
+    refuse(engine, changed("conv_2d", change), status, "tensor", index or 0)
+
+
+@pytest.mark.parametrize(("sample", "change", "status"), OPERATOR_RULES)
+def test_operator(engine: HostEngine, sample: str, change: Change, status: str | None) -> None:
+    refuse(engine, changed(sample, change), status, "operator", 0)
+
+
+def test_crc(engine: HostEngine) -> None:
+    data = bytearray(sample_blobs.conv_2d().data)
+    for position in (*range(12, 64, 7), len(data) - 1):
+        damaged = data.copy()
+        damaged[position] ^= 0x10
+        fault = engine.check(bytes(damaged))
+        assert fault is not None and fault.status == STATUS["BAD_CRC"]
+
+
+def test_more_bytes_than_the_blob_are_ignored(engine: HostEngine) -> None:
+    assert engine.check(bytes(sample_blobs.conv_2d().data) + b"\xff" * 1001) is None
+
+
+@pytest.mark.parametrize("skew", [1, 2, 3])
+def test_unaligned_blob(engine: HostEngine, skew: int) -> None:
+    fault = engine.check(bytes(sample_blobs.conv_2d().data), skew)
+    assert fault is not None
+    assert (fault.status, fault.found) == (STATUS["BAD_ALIGNMENT"], skew)
+
+
+def test_numbers_of_a_fault(engine: HostEngine) -> None:
+    fault = engine.check(changed("mul", data("requantization 0", 4, "i", -40)))
+    assert fault is not None
+    assert str(fault) == "operator 0: shift is out of range (found -40, expected -31)"
+
+
+def test_constant_outside_the_blob(engine: HostEngine) -> None:
+    for offset in (0, 60, len(sample_blobs.add().data) - 2, 0xFFFFFFFF):
+        refuse(engine, changed("add", tensor(2, "offset", offset)), "OUTSIDE_BLOB", "tensor", 2)
+
+
+def test_tensor_no_operator_writes(engine: HostEngine) -> None:
+    refuse(engine, changed("add", tensor(2, "flags", 0)), "OUTSIDE_ARENA", "tensor", 2)
+    blob = sample_blobs.add()
+    blob.set_tensor(2, "flags", 0)
+    blob.set_tensor(2, "offset", 0)
+    refuse(engine, blob.sealed(), "NEVER_WRITTEN", "tensor", 2)
+
+
+def test_tensor_no_operator_writes_among_many(engine: HostEngine) -> None:
+    """The check goes through the tensors in groups; the missing one is in the third."""
+    count = 2500
+    tensors = [Tensor((1,), offset=i % 2) for i in range(count)]
+    table = b.raw([0] * 256)
+    operators = [Operator(b.LOOKUP, 0, i, weights=table if i == 1 else None) for i in range(1, count)]
+    blob = b.build(tensors, operators)
+    for index in range(1, len(operators)):
+        blob.set_operator(index, "weights_offset", blob.places["weights 0"])
+        blob.set_operator(index, "weights_bits", 2048)
+        blob.set_operator(index, "weights_coding", 1)
+    assert engine.check(blob.sealed()) is None
+    blob.set_operator(2221 - 1, "output", 2222)
+    refuse(engine, blob.sealed(), "NEVER_WRITTEN", "tensor", 2221)
+
+
+def test_batches(engine: HostEngine) -> None:
+    for kind, parameters in ((b.MAX_POOL_2D, b.window((1, 1))), (b.PAD, bytes(12))):
+        tensors = [Tensor((2, 1, 1, 1)), Tensor((2, 1, 1, 1))]
+        blob = b.build(tensors, [Operator(kind, 0, 1, parameters=parameters)])
+        refuse(engine, bytes(blob.data), "BAD_BATCH", "operator", 0)
+
+
+def test_softmax_rows_of_another_length(engine: HostEngine) -> None:
+    blob = sample_blobs.softmax()
+    blob.set_tensor(0, "w", 3)
+    blob.set_tensor(0, "c", 2)
+    refuse(engine, blob.sealed(), "BAD_SIZE", "operator", 0)
+
+
+def test_mean_of_too_many(engine: HostEngine) -> None:
+    operator = Operator(b.MEAN, 0, 1, parameters=struct.pack("<I", 1), flags=b.TRUNCATE)
+    for height, status in ((0x7FFF, None), (0x8000, "BAD_SIZE")):
+        blob = b.build([Tensor((1, height, 256, 1), offset=1), Tensor((1,), offset=0)], [operator])
+        refuse(engine, bytes(blob.data), status, "operator", 0)
+
+
+def code_blob(table: CodeTable, values: list[int], bits: int | None = None) -> Blob:
+    """A fully connected operator whose weights have this code table."""
+    weights = b.huffman(values, table)
+    weights.bits += bits or 0
+    return b.build(
+        [Tensor((len(values),)), Tensor((1,))],
+        [Operator(b.FULLY_CONNECTED, 0, 1, weights=weights, requantization=b.channels([b.ONE], [0]))],
+    )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "status"),
+    [
+        ([1, 1], None),
+        ([1, 2, 2], None),
+        ([0, 1, 0, 1], None),
+        ([*range(1, 16), 15], None),
+        ([1], "INCOMPLETE_CODE"),
+        ([1, 2], "INCOMPLETE_CODE"),
+        ([1, 1, 1], "INCOMPLETE_CODE"),
+        ([1, 2, 2, 15], "INCOMPLETE_CODE"),
+        ([2, 2, 2], "INCOMPLETE_CODE"),
+    ],
+)
+def test_completeness(engine: HostEngine, lengths: list[int], status: str | None) -> None:
+    first = next(place for place, length in enumerate(lengths) if length)
+    refuse(engine, bytes(code_blob(CodeTable(0, lengths), [first]).data), status, "operator", 0)
+
+
+def test_symbols_up_to_127(engine: HostEngine) -> None:
+    refuse(engine, bytes(code_blob(CodeTable(126, [1, 1]), [126, 127]).data), None, "operator", 0)
+    blob = code_blob(CodeTable(126, [1, 1]), [126, 127])
+    struct.pack_into("<b", blob.data, blob.places["table 0"], 127)
+    refuse(engine, blob.sealed(), "BAD_CODE_TABLE", "operator", 0)
+
+
+@pytest.mark.parametrize("bits", [-1, 1, 16])
+def test_stream_of_the_wrong_length(engine: HostEngine, bits: int) -> None:
+    values = [0, 1, 2, 3] * 7
+    blob = code_blob(CodeTable(0, [2, 2, 2, 2]), values, bits)
+    refuse(engine, bytes(blob.data), "BAD_STREAM", "operator", 0)
+
+
+def test_bits_behind_the_stream(engine: HostEngine) -> None:
+    blob = code_blob(CodeTable(0, [2, 2, 2, 2]), [3] * 12)  # 24 bits: 8 are left of the second unit
+    blob.data[blob.places["weights 0"] + 2] |= 1
+    refuse(engine, blob.sealed(), "BAD_STREAM", "operator", 0)
+
+
+def test_too_much_shared_work(engine: HostEngine) -> None:
+    """Many operators that share one long stream would make loading take as long as anyone likes."""
+    values = [0, 1] * 16000
+    weights = b.huffman(values)
+    count = 400
+    tensors = [Tensor((len(values),)), *(Tensor((1,)) for _ in range(count))]
+    empty = b.Weights(2, weights.bits, b"")
+    operators = [
+        Operator(b.FULLY_CONNECTED, 0, 1 + i, weights=empty if i else weights, requantization=b.channels([b.ONE], [0]))
+        for i in range(count)
+    ]
+    blob = b.build(tensors, operators)
+    for index in range(1, count):
+        blob.set_operator(index, "weights_offset", blob.places["weights 0"])
+        blob.set_operator(index, "code_table_offset", blob.places["table 0"])
+    fault = engine.check(blob.sealed())
+    assert fault is not None and fault.status == STATUS["TOO_MUCH_WORK"]
+    assert fault.place == "operator" and fault.index > 15  # ordinary sharing is accepted
+
+
+def test_one_message_for_each_status(engine: HostEngine) -> None:
+    values = sorted(set(STATUS.values()) - {STATUS["STATUS_LIMIT"]}, reverse=True)
+    numbers = [value for value in values if value <= 0]
+    assert numbers == list(range(0, STATUS["STATUS_LIMIT"], -1))
+    messages = [engine.status_message(value) for value in numbers]
+    assert len(set(messages)) == len(messages)
+    assert all(message and not message.endswith(".") for message in messages)
+    for unknown in (1, STATUS["STATUS_LIMIT"], -1000, -(1 << 31), (1 << 31) - 1):
+        assert engine.status_message(unknown) == "unknown status"
