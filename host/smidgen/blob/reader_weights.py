@@ -1,0 +1,175 @@
+"""What operators with weights keep outside their record: the weights and the per-channel requantisation data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.blob.contents import WeightStorage
+from smidgen.blob.reader_bytes import BlobBytes, require
+from smidgen.blob.reader_huffman import CodeTable, decode_huffman, read_code_table
+from smidgen.blob.reader_records import OperatorRecord
+from smidgen.requantization import INT32_MAX, MAX_SHIFT, MIN_SHIFT
+
+RAW, HUFFMAN = 1, 2
+SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
+
+_DECODING_TABLE_BYTES = 64  # docs/format.md, section 6
+_EXPANSION_ALLOWANCE = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class WeightShape:
+    """Output channels, and weights for each of them."""
+
+    channels: int
+    per_channel: int
+
+    @property
+    def count(self) -> int:
+        return self.channels * self.per_channel
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelNumbers:
+    """The requantisation data of one operator, as WeightedOperator holds it."""
+
+    multiplier: NDArray[np.int32]
+    bias: NDArray[np.int32] | None
+    shift: NDArray[np.int32]
+
+
+@dataclass
+class WeightReader:
+    """Reads the weights of one operator after the other; `storage` tells how each was stored.
+
+    Operators may share weights and numbers, which are then read once. Different sections that overlap could
+    make a small blob expand to any size, so all that is expanded together may not exceed what a blob without
+    overlaps can hold (8 weights in a byte), plus an allowance.
+    """
+
+    blob: BlobBytes
+    blob_bytes: int
+    storage: dict[int, WeightStorage] = field(default_factory=dict)
+    _decoded: dict[tuple[int, int, int, int], NDArray[np.int8]] = field(default_factory=dict)
+    _numbers: dict[tuple[int, int, int], ChannelNumbers] = field(default_factory=dict)
+    _expanded: int = 0
+
+    def weights(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
+        """int8 [channels, per channel]; read-only."""
+        require(
+            1 <= record.tile_channels <= shape.channels,
+            subject,
+            f"tile_channels is {record.tile_channels}, expected 1 .. {shape.channels} (its output channels)",
+        )
+        require(
+            record.weights_coding in (RAW, HUFFMAN),
+            subject,
+            f"weights_coding is {record.weights_coding}, expected 1 (raw) or 2 (Huffman)",
+        )
+        read = self._raw if record.weights_coding == RAW else self._huffman
+        weights = read(subject, index, record, shape)
+        return weights.reshape(shape.channels, shape.per_channel)
+
+    def _raw(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
+        require(
+            record.weights_bits == 8 * shape.count,
+            subject,
+            f"weights_bits is {record.weights_bits}, {shape.count} raw weights take {8 * shape.count}",
+        )
+        offset = record.weights_offset
+        view = self.blob.section(f"{subject}: weights", offset, shape.count, "weights", operator=index)
+        self._store(index, record, "raw", 0)
+        return np.frombuffer(view, np.int8)
+
+    def _huffman(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
+        bits, offset = record.weights_bits, record.weights_offset
+        require(
+            shape.count <= bits,
+            subject,
+            f"weights_bits is {bits}, {shape.count} weights take at least one bit each",
+        )
+        table = read_code_table(self.blob, record.code_table_offset, index)
+        size = 2 * -(-bits // 16)
+        stream = self.blob.section(f"{subject}: weights", offset, size, "weights", operator=index, alignment=2)
+        self._store(index, record, "huffman", huffman_scratch_bytes(table, record.tile_channels, shape))
+        key = (offset, bits, record.code_table_offset, shape.count)
+        if key not in self._decoded:
+            self._expand(subject, shape.count)
+            self._decoded[key] = decode_huffman(subject, stream, bits, shape.count, table)
+        return self._decoded[key]
+
+    def _store(self, index: int, record: OperatorRecord, coding: str, scratch_bytes: int) -> None:
+        self.storage[index] = WeightStorage(
+            coding=coding,
+            offset=record.weights_offset,
+            bits=record.weights_bits,
+            tile_channels=record.tile_channels,
+            code_table_offset=record.code_table_offset,
+            scratch_bytes=scratch_bytes,
+        )
+
+    def _expand(self, subject: str, size: int) -> None:
+        self._expanded += size
+        limit = 8 * self.blob_bytes + _EXPANSION_ALLOWANCE
+        require(
+            self._expanded <= limit,
+            subject,
+            f"overlapping sections up to here expand to {self._expanded} bytes, the limit is {limit}",
+        )
+
+    def channel_numbers(self, subject: str, index: int, record: OperatorRecord, channels: int) -> ChannelNumbers:
+        """Multipliers, biases and shifts at requantization_offset."""
+        key = (record.requantization_offset, record.flags, channels)
+        if key not in self._numbers:
+            self._numbers[key] = self._read_channel_numbers(subject, index, record, channels)
+        return self._numbers[key]
+
+    def _read_channel_numbers(self, subject: str, index: int, record: OperatorRecord, channels: int) -> ChannelNumbers:
+        flags, offset = record.flags, record.requantization_offset
+        require(
+            flags & (BIAS_16 | NO_BIAS) != BIAS_16 | NO_BIAS, subject, "flags BIAS_16 and NO_BIAS exclude each other"
+        )
+        count = 1 if flags & SHARED_MULTIPLIER else channels
+        multiplier = self._integers(f"{subject}: multipliers", index, offset, count, "<u4", "multipliers", alignment=4)
+        bias, shifts_offset = self._biases(subject, index, offset + 4 * count, channels, flags)
+        shift = self._integers(f"{subject}: shifts", index, shifts_offset, count, "<i1", "shifts")
+        largest, low, high = int(multiplier.max()), int(shift.min()), int(shift.max())
+        require(largest <= INT32_MAX, subject, f"its largest multiplier is {largest}, it must be below 2^31")
+        require(
+            low >= MIN_SHIFT and high <= MAX_SHIFT,
+            subject,
+            f"shifts are {low} .. {high}, they must be within {MIN_SHIFT} .. {MAX_SHIFT}",
+        )
+        return ChannelNumbers(self._int32(subject, multiplier.view("<i4")), bias, self._int32(subject, shift))
+
+    def _biases(
+        self, subject: str, index: int, offset: int, channels: int, flags: int
+    ) -> tuple[NDArray[np.int32] | None, int]:
+        """Biases, and the offset behind them."""
+        if flags & NO_BIAS:
+            return None, offset
+        dtype, width = ("<i2", 2) if flags & BIAS_16 else ("<i4", 4)
+        bias = self._integers(f"{subject}: biases", index, offset, channels, dtype, "biases")
+        return self._int32(subject, bias), offset + width * channels
+
+    def _int32(self, subject: str, numbers: NDArray[np.integer]) -> NDArray[np.int32]:
+        if numbers.itemsize == 4:
+            return numbers.astype(np.int32, copy=False)
+        self._expand(subject, 4 * numbers.size)
+        return numbers.astype(np.int32)
+
+    def _integers(
+        self, subject: str, index: int, offset: int, count: int, dtype: str, purpose: str, alignment: int = 1
+    ) -> NDArray[np.integer]:
+        size = count * np.dtype(dtype).itemsize
+        view = self.blob.section(subject, offset, size, purpose, operator=index, alignment=alignment)
+        return np.frombuffer(view, dtype)
+
+
+def huffman_scratch_bytes(table: CodeTable, tile_channels: int, shape: WeightShape) -> int:
+    """Decoding table and one tile of weights (docs/format.md, section 6)."""
+    used_aligned = (table.used + 3) // 4 * 4
+    return _DECODING_TABLE_BYTES + used_aligned + tile_channels * shape.per_channel

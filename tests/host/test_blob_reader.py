@@ -1,0 +1,928 @@
+"""The blob reader against blobs put together here, byte by byte, from docs/format.md."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import struct
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smidgen import network as n
+from smidgen.blob.reader import read_blob, read_blob_file
+from smidgen.blob.reader_huffman import CodeTable, decode_huffman
+from smidgen.errors import BlobError, InputError
+
+# A builder: records as the document's tables, sections wherever a record names one.
+
+
+@dataclass(eq=False)
+class Section:
+    """Bytes behind the records; a record field that holds one becomes its offset."""
+
+    data: bytes
+    alignment: int = 1
+
+
+@dataclass
+class Tensor:
+    offset: int | Section = 0
+    dimensions: tuple[int, int, int, int] = (1, 1, 1, 1)
+    rank: int = 4
+    dtype: int = 1
+    zero_point: int = 0
+    flags: int = 0
+    scale: float = 0.5
+
+
+@dataclass
+class Operator:
+    kind: int
+    kernel: int = 0
+    activation_min: int = -128
+    activation_max: int = 127
+    input: int = 0
+    input2: int = 0xFFFF
+    output: int = 1
+    tile_channels: int = 0
+    weights_offset: int | Section = 0
+    weights_bits: int = 0
+    weights_coding: int = 0
+    flags: int = 0
+    zero: int = 0
+    requantization_offset: int | Section = 0
+    code_table_offset: int | Section = 0
+    parameters: bytes = b""
+
+
+@dataclass
+class Source:
+    """Everything a blob is built from. `header` replaces header fields just before the checksum is taken."""
+
+    tensors: list[Tensor]
+    operators: list[Operator]
+    input_count: int = 1
+    arena_bytes: int = 4096
+    scratch_bytes: int = 0
+    golden: list[bytes] = field(default_factory=list)
+    metadata: bytes = b""
+    gap: bytes = b""  # at the end, nobody's
+    header: dict[str, Any] = field(default_factory=dict)
+    offsets: dict[int, int] = field(default_factory=dict)  # by id of a section, once built
+
+    def build(self) -> bytes:
+        tensors_offset = 64
+        operators_offset = tensors_offset + 20 * len(self.tensors)
+        body = bytearray(operators_offset + 48 * len(self.operators))
+        place = self._placer(body)
+        for position, tensor in enumerate(self.tensors):
+            record = struct.pack(
+                "<I4HBBbBf", place(tensor.offset), *tensor.dimensions,
+                tensor.rank, tensor.dtype, tensor.zero_point, tensor.flags, tensor.scale,
+            )  # fmt: skip
+            start = tensors_offset + 20 * position
+            body[start : start + 20] = record
+        for position, o in enumerate(self.operators):
+            record = struct.pack(
+                "<BBbbHHHHIIBBHII16s", o.kind, o.kernel, o.activation_min, o.activation_max, o.input, o.input2,
+                o.output, o.tile_channels, place(o.weights_offset), o.weights_bits, o.weights_coding, o.flags, o.zero,
+                place(o.requantization_offset), place(o.code_table_offset), o.parameters,
+            )  # fmt: skip
+            start = operators_offset + 48 * position
+            body[start : start + 48] = record
+        fields = self._header_fields(body, tensors_offset, operators_offset)
+        body += self.gap
+        body += bytes(-len(body) % 4)
+        fields["blob_bytes"] = len(body)
+        fields.update(self.header)
+        body[:64] = struct.pack("<4sHHIIIIHHBBHIIIII12s", *fields.values())
+        return seal(bytes(body))
+
+    def _placer(self, body: bytearray) -> Callable[[int | Section], int]:
+        def place(offset: int | Section) -> int:
+            if isinstance(offset, int):
+                return offset
+            if id(offset) not in self.offsets:
+                body.extend(bytes(-len(body) % offset.alignment))
+                self.offsets[id(offset)] = len(body)
+                body.extend(offset.data)
+            return self.offsets[id(offset)]
+
+        return place
+
+    def _header_fields(self, body: bytearray, tensors_offset: int, operators_offset: int) -> dict[str, Any]:
+        golden_offset = len(body) if self.golden else 0
+        body += b"".join(self.golden)
+        metadata_offset = len(body) if self.metadata else 0
+        body += self.metadata
+        return {
+            "magic": b"SMG\x1a", "version": 1, "header_bytes": 64, "blob_bytes": 0, "crc32": 0,
+            "arena_bytes": self.arena_bytes, "scratch_bytes": self.scratch_bytes,
+            "tensor_count": len(self.tensors), "operator_count": len(self.operators),
+            "input_count": self.input_count, "output_count": 1, "golden_count": len(self.golden),
+            "tensors_offset": tensors_offset, "operators_offset": operators_offset,
+            "golden_offset": golden_offset, "metadata_offset": metadata_offset,
+            "metadata_bytes": len(self.metadata), "zero": b"",
+        }  # fmt: skip
+
+
+def seal(data: bytes) -> bytes:
+    """The same bytes with a CRC-32 that is right."""
+    (blob_bytes,) = struct.unpack_from("<I", data, 8)
+    return data[:12] + struct.pack("<I", zlib.crc32(data[16:blob_bytes])) + data[16:]
+
+
+# Huffman coding by hand: strings of 0 and 1.
+
+
+def codes_of(lengths: dict[int, int]) -> dict[int, str]:
+    """symbol -> code, as the document gives them out."""
+    code, codes = 0, {}
+    for length in range(1, max(lengths.values()) + 1):
+        code *= 2
+        for symbol in sorted(lengths):
+            if lengths[symbol] == length:
+                codes[symbol] = format(code, f"0{length}b")
+                code += 1
+    return codes
+
+
+def units(bits: str) -> bytes:
+    """A string of bits in u16 units, most significant bit first."""
+    padded = bits + "0" * (-len(bits) % 16)
+    return b"".join(struct.pack("<H", int(padded[i : i + 16], 2)) for i in range(0, len(padded), 16))
+
+
+def code_table(lengths: dict[int, int]) -> bytes:
+    first, count = min(lengths), max(lengths) - min(lengths) + 1
+    halves = [lengths.get(first + i, 0) for i in range(count)] + [0]
+    packed = bytes(halves[i] | halves[i + 1] << 4 for i in range(0, count, 2))
+    return struct.pack("<bBH", first, max(lengths.values()), count) + packed
+
+
+def decode_bit_by_bit(bits: str, codes: dict[int, str], count: int) -> list[int]:
+    symbols = {code: symbol for symbol, code in codes.items()}
+    decoded, code = [], ""
+    for bit in bits:
+        code += bit
+        if code in symbols:
+            decoded.append(symbols[code])
+            code = ""
+    assert code == "" and len(decoded) == count
+    return decoded
+
+
+def random_lengths(generator: random.Random, leaves: int, max_length: int) -> dict[int, int]:
+    """A complete code: a tree grown by splitting leaves."""
+    lengths = [1, 1]
+    while len(lengths) < leaves:
+        index = generator.randrange(len(lengths))
+        if lengths[index] < max_length:
+            lengths[index] += 1
+            lengths.append(lengths[index])
+    return dict(zip(generator.sample(range(-128, 128), leaves), lengths, strict=True))
+
+
+# One small valid blob for every kind of operator
+
+CONV_WEIGHTS = np.arange(-9, 9, dtype=np.int8).reshape(3, 6)  # 3 output channels, kernel 1x3, 2 input channels
+LENGTHS = {-3: 1, -1: 3, 0: 3, 2: 2}
+CODED = [-3, -3, 2, 0, -1, -3, 2, 2, 0, -3, -3, -3, -1, 2, -3, 0, 2, -3]  # 18 weights
+CODED_BITS = "".join(codes_of(LENGTHS)[weight] for weight in CODED)
+TABLE_256 = bytes((i * 7) % 256 for i in range(256))
+
+
+def channel_numbers(channels: int, multipliers: int, bias: str) -> Section:
+    numbers = struct.pack(f"<{multipliers}I", *(2**30 + i for i in range(multipliers)))
+    numbers += struct.pack(f"<{channels}{bias}", *(i - 1 for i in range(channels))) if bias else b""
+    return Section(numbers + struct.pack(f"<{multipliers}b", *(-i for i in range(multipliers))), 4)
+
+
+def integers(*numbers: int) -> Section:
+    return Section(struct.pack(f"<{len(numbers)}i", *numbers), 4)
+
+
+def window(*numbers: int) -> bytes:
+    return struct.pack("<8H", *numbers)
+
+
+def one(operator: Operator, shape_in: tuple[int, ...], shape_out: tuple[int, ...], **fields: Any) -> Source:
+    """A network of one operator; the output tensor behind the input."""
+    tensors = [Tensor(0, (1,) * (4 - len(shape_in)) + shape_in, len(shape_in))]
+    tensors.append(Tensor(256, (1,) * (4 - len(shape_out)) + shape_out, len(shape_out)))
+    return Source(tensors, [operator], **fields)
+
+
+CONV_WINDOW = window(1, 3, 2, 1, 1, 2, 0, 1)
+
+
+def conv() -> Source:
+    operator = Operator(
+        1, 0, -100, 99, tile_channels=2, weights_offset=Section(CONV_WEIGHTS.tobytes()), weights_bits=18 * 8,
+        weights_coding=1, requantization_offset=channel_numbers(3, 3, "i"), parameters=CONV_WINDOW,
+    )  # fmt: skip
+    return one(operator, (1, 5, 6, 2), (1, 3, 4, 3))
+
+
+def conv_huffman() -> Source:
+    source = conv()
+    source.operators[0].weights_offset = Section(units(CODED_BITS), 2)
+    source.operators[0].weights_bits = len(CODED_BITS)
+    source.operators[0].weights_coding = 2
+    source.operators[0].code_table_offset = Section(code_table(LENGTHS), 4)
+    source.scratch_bytes = 64 + 4 + 2 * 6
+    return source
+
+
+def depthwise() -> Source:
+    operator = Operator(
+        2, tile_channels=1, weights_offset=Section(bytes(range(24))), weights_bits=24 * 8, weights_coding=1,
+        flags=1 | 4, requantization_offset=channel_numbers(4, 1, ""), parameters=window(2, 3, 1, 1, 1, 1, 1, 2),
+    )  # fmt: skip
+    return one(operator, (1, 4, 4, 2), (1, 5, 5, 4))
+
+
+def fully_connected() -> Source:
+    operator = Operator(
+        3, tile_channels=4, weights_offset=Section(bytes(range(12))), weights_bits=12 * 8, weights_coding=1, flags=2,
+        requantization_offset=channel_numbers(4, 4, "h"),
+    )  # fmt: skip
+    return one(operator, (2, 3), (2, 4))
+
+
+def binary(kind: int) -> Source:
+    """input2 is a constant of three channels, repeated for two neighbours each."""
+    numbers = integers(2**30, -1, 2**29, -31, 7, 0) if kind == 4 else integers(2**30, 30)
+    operator = Operator(kind, 0, -5, 6, input2=2, requantization_offset=numbers, parameters=struct.pack("<I", 2))
+    source = one(operator, (2, 2, 6), (2, 2, 6))
+    source.tensors.append(Tensor(Section(bytes([1, 2, 255])), (1, 1, 1, 3), 1, zero_point=4, flags=1, scale=0.25))
+    return source
+
+
+def pool(kind: int) -> Source:
+    return one(Operator(kind, 0, 0, 50, parameters=window(2, 3, 2, 1, 1, 1, 1, 2)), (1, 4, 4, 3), (1, 3, 5, 3))
+
+
+def mean() -> Source:
+    operator = Operator(8, requantization_offset=integers(2**30 + 5, -4), parameters=struct.pack("<I", 3))
+    return one(operator, (1, 4, 4, 3), (1, 1, 1, 3))
+
+
+def mean_truncate() -> Source:
+    return one(Operator(8, flags=8, parameters=struct.pack("<I", 1)), (1, 4, 4, 3), (4, 4))
+
+
+def pad() -> Source:
+    return one(Operator(9, parameters=struct.pack("<6H", 1, 2, 0, 1, 0, 3)), (1, 2, 2, 1), (1, 5, 3, 4))
+
+
+def copy() -> Source:
+    """Concatenation of two inputs along the channels."""
+    operators = [
+        Operator(10, input=0, output=2, parameters=struct.pack("<3I", 2, 5, 0)),
+        Operator(10, input=1, output=2, parameters=struct.pack("<3I", 3, 5, 2)),
+    ]
+    tensors = [Tensor(0, (1, 2, 2, 2)), Tensor(8, (1, 2, 2, 3)), Tensor(20, (1, 2, 2, 5))]
+    return Source(tensors, operators, input_count=2, arena_bytes=40)
+
+
+def lookup() -> Source:
+    return one(Operator(11, weights_offset=Section(TABLE_256), weights_bits=2048, weights_coding=1), (5, 2), (10,))
+
+
+def softmax() -> Source:
+    source = one(Operator(12, requantization_offset=integers(2**30, 23, -248)), (2, 5), (2, 5))
+    source.tensors[1].zero_point = -128
+    return source
+
+
+def everything() -> Source:
+    """A convolution and a layer that share a code table, a constant, golden vectors, metadata, and padding."""
+    source = conv_huffman()
+    convolution = source.operators[0]
+    convolution.output = 2
+    source.operators.append(
+        Operator(
+            3, input=2, output=1, tile_channels=1, weights_offset=Section(units(CODED_BITS * 2), 2),
+            weights_bits=len(CODED_BITS * 2), weights_coding=2, flags=1 | 2,
+            requantization_offset=channel_numbers(1, 1, "h"), code_table_offset=convolution.code_table_offset,
+        )
+    )  # fmt: skip
+    source.tensors.insert(1, Tensor(0, rank=2))
+    source.tensors.append(Tensor(Section(bytes(7), 4), (1, 1, 1, 7), 1, flags=1))
+    source.scratch_bytes = 64 + 4 + 36
+    source.golden = [bytes(range(61)), bytes(range(100, 161))]
+    source.metadata = json.dumps({"name": "kws", "labels": ["j\u00e4", "no"]}, ensure_ascii=False).encode()
+    return source
+
+
+EXAMPLES: dict[str, Callable[[], Source]] = {
+    "conv": conv,
+    "conv_huffman": conv_huffman,
+    "depthwise": depthwise,
+    "fully_connected": fully_connected,
+    "add": lambda: binary(4),
+    "mul": lambda: binary(5),
+    "average_pool": lambda: pool(6),
+    "max_pool": lambda: pool(7),
+    "mean": mean,
+    "mean_truncate": mean_truncate,
+    "pad": pad,
+    "copy": copy,
+    "lookup": lookup,
+    "softmax": softmax,
+    "everything": everything,
+}
+
+
+def first_operator(name: str) -> Any:
+    return read_blob(EXAMPLES[name]().build()).network.operators[0]
+
+
+# Valid blobs give back what went in
+
+
+def test_conv() -> None:
+    blob = read_blob(conv().build())
+    operator = blob.network.operators[0]
+    assert isinstance(operator, n.WeightedOperator) and operator.kind == n.Kind.CONV_2D
+    assert (operator.input, operator.output, operator.activation_min, operator.activation_max) == (0, 1, -100, 99)
+    assert np.array_equal(operator.weights, CONV_WEIGHTS) and operator.weights.dtype == np.int8
+    assert operator.window == n.WindowParameters((1, 3), (2, 1), (1, 2), (0, 1))
+    assert operator.bias is not None and operator.bias.tolist() == [-1, 0, 1] and operator.bias.dtype == np.int32
+    assert operator.multiplier.tolist() == [2**30, 2**30 + 1, 2**30 + 2] and operator.multiplier.dtype == np.int32
+    assert operator.shift.tolist() == [0, -1, -2] and operator.shift.dtype == np.int32
+    stored = blob.storage[0]
+    assert (stored.coding, stored.bits, stored.tile_channels, stored.scratch_bytes) == ("raw", 144, 2, 0)
+    assert (blob.arena_bytes, blob.scratch_bytes, blob.arena_offsets) == (4096, 0, [0, 256])
+    assert [tensor.shape for tensor in blob.network.tensors] == [(1, 5, 6, 2), (1, 3, 4, 3)]
+
+
+def test_conv_huffman() -> None:
+    source = conv_huffman()
+    blob = read_blob(source.build())
+    operator = blob.network.operators[0]
+    assert isinstance(operator, n.WeightedOperator)
+    assert operator.weights.tolist() == np.reshape(CODED, (3, 6)).tolist()
+    stored, record = blob.storage[0], source.operators[0]
+    assert stored.coding == "huffman" and stored.bits == len(CODED_BITS) and stored.scratch_bytes == 80
+    assert stored.offset == source.offsets[id(record.weights_offset)]
+    assert stored.code_table_offset == source.offsets[id(record.code_table_offset)]
+
+
+def test_depthwise_with_a_shared_multiplier_and_no_bias() -> None:
+    operator = first_operator("depthwise")
+    assert operator.kind == n.Kind.DEPTHWISE_CONV_2D and operator.bias is None
+    assert operator.weights.tolist() == np.arange(24).reshape(4, 6).tolist()
+    assert operator.multiplier.tolist() == [2**30] and operator.shift.tolist() == [0]
+    assert operator.window == n.WindowParameters((2, 3), (1, 1), (1, 1), (1, 2))
+
+
+def test_fully_connected_with_short_biases() -> None:
+    operator = first_operator("fully_connected")
+    assert operator.kind == n.Kind.FULLY_CONNECTED and operator.window is None
+    assert operator.weights.tolist() == np.arange(12).reshape(4, 3).tolist()
+    assert operator.bias.tolist() == [-1, 0, 1, 2] and operator.bias.dtype == np.int32
+    assert operator.shift.tolist() == [0, -1, -2, -3]
+
+
+def test_binary() -> None:
+    blob = read_blob(binary(4).build())
+    add: Any = blob.network.operators[0]
+    assert (add.kind, add.inputs, add.repeat, add.activation_min, add.activation_max) == (n.Kind.ADD, (0, 2), 2, -5, 6)
+    assert (add.multipliers, add.shifts) == ((2**30, 2**29, 7), (-1, -31, 0))
+    constant = blob.network.tensors[2]
+    assert constant.data is not None and constant.data.tolist() == [1, 2, -1] and constant.shape == (3,)
+    assert (constant.scale, constant.zero_point, blob.arena_offsets[2]) == (0.25, 4, None)
+    mul = first_operator("mul")
+    assert (mul.kind, mul.inputs, mul.multipliers, mul.shifts) == (n.Kind.MUL, (0, 2), (2**30,), (30,))
+
+
+def test_pools() -> None:
+    for name, kind in (("average_pool", n.Kind.AVERAGE_POOL_2D), ("max_pool", n.Kind.MAX_POOL_2D)):
+        operator = first_operator(name)
+        assert (operator.kind, operator.activation_min, operator.activation_max) == (kind, 0, 50)
+        assert operator.window == n.WindowParameters((2, 3), (2, 1), (1, 1), (1, 2))
+
+
+def test_mean() -> None:
+    operator = first_operator("mean")
+    assert (operator.kind, operator.inner, operator.truncate) == (n.Kind.MEAN, 3, False)
+    assert (operator.multiplier, operator.shift) == (2**30 + 5, -4)
+    truncating = first_operator("mean_truncate")
+    assert (truncating.inner, truncating.truncate, truncating.multiplier, truncating.shift) == (1, True, 0, 0)
+
+
+def test_operators_that_move_elements() -> None:
+    assert first_operator("pad").paddings == ((1, 2), (0, 1), (0, 3))
+    copies: list[Any] = read_blob(copy().build()).network.operators
+    assert [(c.input, c.output, c.chunk, c.stride, c.start) for c in copies] == [(0, 2, 2, 5, 0), (1, 2, 3, 5, 2)]
+    assert first_operator("lookup").table.tobytes() == TABLE_256
+
+
+def test_softmax() -> None:
+    operator = first_operator("softmax")
+    assert (operator.kind, operator.multiplier, operator.shift, operator.minimum) == (n.Kind.SOFTMAX, 2**30, 23, -248)
+
+
+def test_golden_vectors_and_metadata() -> None:
+    blob = read_blob(everything().build())
+    assert len(blob.golden) == 2
+    assert blob.golden[1].inputs[0].tolist() == np.arange(100, 160).astype(np.int8).reshape(1, 5, 6, 2).tolist()
+    assert blob.golden[1].outputs[0].tolist() == np.array([[160]]).astype(np.int8).tolist()
+    assert blob.metadata == {"name": "kws", "labels": ["j\u00e4", "no"]} == blob.network.metadata
+    assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 104
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_spans_cover_every_byte_once(name: str) -> None:
+    blob = read_blob(EXAMPLES[name]().build())
+    position = 0
+    for span in blob.spans:
+        assert span.offset == position and span.size > 0
+        position += span.size
+    assert position == blob.blob_bytes
+
+
+def test_spans_say_what_the_bytes_are_for() -> None:
+    source = everything()
+    source.gap = bytes(5)
+    blob = read_blob(source.build())
+    sizes: dict[tuple[str, int | None], int] = {}
+    for span in blob.spans:
+        sizes[span.purpose, span.operator] = sizes.get((span.purpose, span.operator), 0) + span.size
+    padding = sizes.pop(("padding", None))
+    assert sizes == {
+        ("header", None): 64, ("tensors", None): 80, ("operators", None): 96, ("constant", None): 7,
+        ("weights", 0): 6, ("multipliers", 0): 12, ("biases", 0): 12, ("shifts", 0): 3, ("code table", 0): 7,
+        ("weights", 1): 10, ("multipliers", 1): 4, ("biases", 1): 2, ("shifts", 1): 1,
+        ("golden", None): 122, ("metadata", None): len(source.metadata),
+    }  # fmt: skip
+    assert padding == blob.blob_bytes - sum(sizes.values()) >= 5
+
+
+@pytest.mark.parametrize(
+    ("name", "purpose", "size"),
+    [("add", "requantization", 24), ("softmax", "requantization", 12), ("lookup", "lookup table", 256)],
+)
+def test_spans_of_other_sections(name: str, purpose: str, size: int) -> None:
+    blob = read_blob(EXAMPLES[name]().build())
+    assert [(span.size, span.operator) for span in blob.spans if span.purpose == purpose] == [(size, 0)]
+
+
+def test_the_constant_span_names_its_reader() -> None:
+    assert [span.operator for span in read_blob(binary(5).build()).spans if span.purpose == "constant"] == [0]
+
+
+def test_overlapping_sections_count_once() -> None:
+    source = lookup()
+    source.operators.append(Operator(**vars(source.operators[0])))
+    data = bytearray(source.build() + bytes(4))
+    start = source.offsets[id(source.operators[0].weights_offset)]
+    struct.pack_into("<I", data, 64 + 40 + 48 + 12, start + 4)  # the second table begins inside the first
+    struct.pack_into("<I", data, 8, len(data))
+    spans = read_blob(seal(bytes(data))).spans
+    assert [(s.offset, s.size, s.operator) for s in spans[-2:]] == [(start, 256, 0), (start + 256, 4, 1)]
+
+
+# Huffman coding against a decoder that looks at one bit after the other
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_huffman_against_a_bit_by_bit_decoder(seed: int) -> None:
+    generator = random.Random(seed)
+    lengths = random_lengths(generator, generator.choice([2, 3, 17, 60, 200, 256]), 15)
+    codes = codes_of(lengths)
+    weights = generator.choices(list(lengths), k=generator.choice([1, 2, 500]))
+    bits = "".join(codes[weight] for weight in weights)
+    first = min(lengths)
+    all_lengths = tuple(lengths.get(symbol, 0) for symbol in range(first, max(lengths) + 1))
+    table = CodeTable(first, max(lengths.values()), all_lengths)
+    decoded = decode_huffman("weights", memoryview(units(bits)), len(bits), len(weights), table)
+    assert decoded.tolist() == decode_bit_by_bit(bits, codes, len(weights)) == weights
+
+
+def test_huffman_with_the_longest_codes() -> None:
+    """Lengths 1, 2, .. 15, 15: every window straddles units somewhere."""
+    lengths = {symbol: min(symbol + 8, 15) for symbol in range(-7, 9)}
+    codes = codes_of(lengths)
+    weights = [symbol for _ in range(40) for symbol in range(-7, 9)]
+    bits = "".join(codes[weight] for weight in weights)
+    table = CodeTable(-7, 15, tuple(lengths.values()))
+    assert decode_huffman("weights", memoryview(units(bits)), len(bits), len(weights), table).tolist() == weights
+
+
+def test_huffman_is_fast_enough_for_large_models() -> None:
+    generator = random.Random(3)
+    lengths = random_lengths(generator, 100, 12)
+    codes = codes_of(lengths)
+    weights = generator.choices(list(lengths), [2.0**-length for length in lengths.values()], k=220_000)
+    bits = "".join(codes[weight] for weight in weights)
+    first = min(lengths)
+    table = CodeTable(first, max(lengths.values()), tuple(lengths.get(first + i, 0) for i in range(128 - first)))
+    stream = memoryview(units(bits))
+    start = time.perf_counter()
+    decoded = decode_huffman("weights", stream, len(bits), len(weights), table)
+    assert time.perf_counter() - start < 1.5
+    assert decoded.tolist() == weights
+
+
+# Every rule, broken alone
+
+Break = Callable[[Source], None]
+
+
+def operator(index: int = 0, /, **fields: Any) -> Break:
+    return lambda source: vars(source.operators[index]).update(fields)
+
+
+def tensor(index: int, /, **fields: Any) -> Break:
+    return lambda source: vars(source.tensors[index]).update(fields)
+
+
+def header(**fields: Any) -> Break:
+    return lambda source: source.header.update(fields)
+
+
+def source_fields(**fields: Any) -> Break:
+    return lambda source: vars(source).update(fields)
+
+
+def section(name: str, change: Callable[[bytes], bytes]) -> Break:
+    """Change the bytes that a field of the first operator points at."""
+
+    def apply(source: Source) -> None:
+        found = getattr(source.operators[0], name)
+        found.data = change(found.data)
+
+    return apply
+
+
+def both(*breaks: Break) -> Break:
+    def apply(source: Source) -> None:
+        for each in breaks:
+            each(source)
+
+    return apply
+
+
+def poke(layout: str, offset: int, *values: int) -> Callable[[bytes], bytes]:
+    def apply(data: bytes) -> bytes:
+        changed = bytearray(data)
+        struct.pack_into("<" + layout, changed, offset, *values)
+        return bytes(changed)
+
+    return apply
+
+
+def u32(*numbers: int) -> bytes:
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def table_of(*lengths: int, first: int = 0, longest: int | None = None) -> Section:
+    data = bytearray(code_table({first + i: length for i, length in enumerate(lengths)}))
+    data[1] = longest if longest is not None else data[1]
+    return Section(bytes(data), 4)
+
+
+HEADER_RULES: list[tuple[Break, str]] = [
+    (header(magic=b"SMG\x1b"), "not a smidgen blob.* 53 4d 47 1b"),
+    (header(version=2), "newer smidgen .format version 2"),
+    (header(version=0), "header: version is 0"),
+    (header(header_bytes=68), "header: header_bytes is 68, expected 64"),
+    (header(blob_bytes=60), "header: blob_bytes is 60"),
+    (header(blob_bytes=70), "header: blob_bytes is 70"),
+    (header(blob_bytes=2**32 - 4), "cut short: header says 4294967292 bytes"),
+    (header(arena_bytes=2**24), "header: arena_bytes is 16777216"),
+    (header(scratch_bytes=2**24), "header: scratch_bytes is 16777216"),
+    (header(tensor_count=0), "header: tensor_count is 0"),
+    (header(operator_count=0), "header: operator_count is 0"),
+    (header(input_count=0), "header: input_count is 0"),
+    (header(output_count=0), "header: output_count is 0"),
+    (header(output_count=2), "header: tensor_count is 2, fewer than the 3"),
+    (header(golden_offset=64), "header: golden_offset is 64"),
+    (header(metadata_offset=64), "header: metadata_offset is 64"),
+    (header(zero=bytes(11) + b"\1"), "header: bytes 52 .. 63"),
+    (header(tensors_offset=66), "tensor records: offset 66 is not a multiple of 4"),
+    (header(tensors_offset=60), "tensor records: offset 60 is inside the header"),
+    (header(tensors_offset=2**32 - 4), "tensor records: 40 bytes at offset 4294967292 end behind"),
+    (header(tensor_count=65535), "tensor records: 1310700 bytes"),
+    (header(operators_offset=66), "operator records: offset 66 is not a multiple of 4"),
+    (header(operators_offset=60), "operator records: offset 60 is inside the header"),
+    (header(operator_count=65535), "operator records: 3145680 bytes"),
+    (header(golden_count=65535, golden_offset=64), r"golden vectors .65535.: \d+ bytes at offset 64 end behind"),
+    (header(golden_count=1), "golden vectors .1.: offset 0 is inside the header"),
+    (header(metadata_bytes=1), "metadata: offset 0 is inside the header"),
+    (header(metadata_bytes=2**32 - 1, metadata_offset=64), "metadata: 4294967295 bytes at offset 64 end behind"),
+    (source_fields(gap=b"\0\1"), r"padding at offset \d+"),
+    (source_fields(metadata=b"[1]"), "metadata: expected one JSON object, found list"),
+    (source_fields(metadata=b"{"), "metadata: not UTF-8 JSON"),
+    (source_fields(metadata=b'{"a": "\xff"}'), "metadata: not UTF-8 JSON"),
+    (source_fields(metadata=b'{"a": NaN}'), "metadata: not UTF-8 JSON"),
+    (source_fields(metadata=b'{"a": "\\ud800"}'), "metadata: not UTF-8 JSON"),
+    (source_fields(metadata=b"[" * 100_000), "metadata: not UTF-8 JSON"),
+    (source_fields(metadata=b'{"a": ' + b"1" * 5000 + b"}"), "metadata: not UTF-8 JSON"),
+]
+
+TENSOR_RULES: list[tuple[Break, str]] = [
+    (tensor(0, dimensions=(1, 5, 0, 2)), r"tensor 0: dimensions are \(1, 5, 0, 2\)"),
+    (tensor(0, rank=0), "tensor 0: rank is 0"),
+    (tensor(0, rank=5), "tensor 0: rank is 5"),
+    (tensor(0, rank=2), "tensor 0: .*with rank 2 the first 2 must be 1"),
+    (tensor(1, dtype=2), "tensor 1: dtype is 2"),
+    (tensor(1, flags=2), "tensor 1: flags are 0x2"),
+    (tensor(1, scale=0.0), "tensor 1: scale is 0.0"),
+    (tensor(1, scale=-1.0), "tensor 1: scale is -1.0"),
+    (tensor(1, scale=float("nan")), "tensor 1: scale is nan"),
+    (tensor(1, scale=float("inf")), "tensor 1: scale is inf"),
+    (tensor(0, offset=4037), "tensor 0: 60 elements at arena offset 4037 end at 4097, arena_bytes is 4096"),
+    (tensor(1, dimensions=(65535,) * 4), "tensor 1: 18445618199572250625 elements"),
+    (tensor(0, flags=1), "tensor 0: an input or output of the network cannot be a constant"),
+    (tensor(1, flags=1), "tensor 1: an input or output of the network cannot be a constant"),
+    (lambda s: s.tensors.append(Tensor()), "tensor 2: it is no operator's output"),
+    (lambda s: s.tensors.append(Tensor(60, flags=1)), r"tensor 2 \(constant\): offset 60 is inside the header"),
+    (
+        lambda s: s.tensors.append(Tensor(64, (65535,) * 4, flags=1)),
+        r"tensor 2 \(constant\): 18445618199572250625 bytes at offset 64 end behind",
+    ),
+]
+
+OPERATOR_RULES: list[tuple[str, Break, str]] = [
+    # Fields of the record
+    ("conv", operator(kind=0), "operator 0: kind is 0"),
+    ("conv", operator(kind=13), "operator 0: kind is 13"),
+    ("conv", operator(kernel=1), "CONV_2D.: kernel is 1"),
+    ("conv", operator(activation_min=100), "CONV_2D.: activation_min 100 is above activation_max 99"),
+    ("conv", operator(zero=1), "CONV_2D.: the u16 at 22 is 1"),
+    ("conv", operator(input=2), "CONV_2D.: input is tensor 2, there are only 2"),
+    ("conv", operator(output=2), "CONV_2D.: output is tensor 2, there are only 2"),
+    ("lookup", operator(output=0), r"operator 0 .LOOKUP.: its output, tensor 0, is an input"),
+    ("add", operator(output=2), "ADD.: its output, tensor 2, is a constant"),
+    ("add", operator(input2=3), "ADD.: input2 is tensor 3, there are only 3"),
+    ("conv", operator(input2=0), "CONV_2D.: input2 is 0, expected 65535"),
+    ("conv", operator(flags=8), "CONV_2D.: flags 0x8"),
+    ("add", operator(flags=1), "ADD.: flags 0x1"),
+    ("conv", operator(flags=2 | 4), "CONV_2D.: flags BIAS_16 and NO_BIAS exclude each other"),
+    ("fully_connected", operator(parameters=bytes(15) + b"\1"), "FULLY_CONNECTED.: unused parameter bytes"),
+    ("copy", operator(1, parameters=u32(3, 5, 2, 1)), r"operator 1 \(COPY\): unused parameter bytes are 01"),
+    ("pad", operator(activation_min=-127), "PAD.: activation_min is -127"),
+    ("pad", operator(activation_max=126), "PAD.: activation_max is 126"),
+    ("pad", operator(tile_channels=1), "PAD.: tile_channels is 1, expected 0"),
+    ("pad", operator(weights_coding=1), "PAD.: weights_coding is 1, expected 0"),
+    ("pad", operator(weights_offset=64), "PAD.: weights_offset is 64, expected 0"),
+    ("pad", operator(weights_bits=8), "PAD.: weights_bits is 8, expected 0"),
+    ("pad", operator(requantization_offset=64), "PAD.: requantization_offset is 64, expected 0"),
+    ("mean_truncate", operator(requantization_offset=64), "MEAN.: requantization_offset is 64, expected 0"),
+    ("pad", operator(code_table_offset=64), "PAD.: code_table_offset is 64, expected 0"),
+    ("conv", operator(code_table_offset=64), "CONV_2D.: code_table_offset is 64, expected 0"),
+    ("lookup", operator(code_table_offset=64), "LOOKUP.: code_table_offset is 64, expected 0"),
+    # Windows
+    ("conv", operator(parameters=window(0, 3, 2, 1, 1, 2, 0, 1)), "CONV_2D.: kernel_h is 0"),
+    ("conv", operator(parameters=window(1, 3, 2, 0, 1, 2, 0, 1)), "CONV_2D.: stride_w is 0"),
+    ("conv", operator(parameters=window(1, 3, 2, 1, 0, 2, 0, 1)), "CONV_2D.: dilation_h is 0"),
+    ("conv", operator(parameters=window(1, 3, 2, 1, 1, 2, 1, 1)), "CONV_2D.: padding of 1 along h.*at most 0"),
+    ("conv", operator(parameters=window(1, 3, 2, 1, 1, 2, 0, 5)), "CONV_2D.: padding of 5 along w.*at most 4"),
+    ("conv", operator(parameters=window(1, 3, 3, 1, 1, 2, 0, 1)), "CONV_2D.: the last window starts at 6 along h"),
+    ("conv", tensor(0, dimensions=(2, 5, 6, 2)), "CONV_2D.: batch of the input is 2"),
+    ("conv", tensor(1, dimensions=(2, 3, 4, 3)), "CONV_2D.: batch of the output is 2"),
+    ("max_pool", operator(parameters=window(2, 3, 2, 1, 1, 2, 1, 2)), "MAX_POOL_2D.: dilation_w is 2"),
+    ("max_pool", tensor(1, dimensions=(1, 3, 5, 2)), "MAX_POOL_2D.: number of output channels is 2, expected 3"),
+    ("average_pool", tensor(1, zero_point=1), "AVERAGE_POOL_2D.: zero point of the output is 1, expected 0"),
+    ("depthwise", tensor(1, dimensions=(1, 5, 5, 3)), r"input channels \(2\) does not divide output channels \(3\)"),
+    # Weights
+    ("conv", operator(tile_channels=0), "CONV_2D.: tile_channels is 0, expected 1 .. 3"),
+    ("conv", operator(tile_channels=4), "CONV_2D.: tile_channels is 4, expected 1 .. 3"),
+    ("conv", operator(weights_coding=0), "CONV_2D.: weights_coding is 0"),
+    ("conv", operator(weights_coding=3), "CONV_2D.: weights_coding is 3"),
+    ("conv", operator(weights_bits=143), "CONV_2D.: weights_bits is 143, 18 raw weights take 144"),
+    ("conv", operator(weights_offset=63), "CONV_2D.: weights: offset 63 is inside the header"),
+    ("conv", operator(weights_offset=2**32 - 1), "CONV_2D.: weights: 18 bytes at offset 4294967295 end behind"),
+    ("conv", operator(parameters=window(65535, 65535, 2, 1, 1, 2, 0, 1)), "25769017350 raw weights"),
+    ("conv_huffman", operator(parameters=window(65535, 65535, 2, 1, 1, 2, 0, 1)), "25769017350 weights take at least"),
+    ("conv_huffman", operator(weights_offset=65), "CONV_2D.: weights: offset 65 is not a multiple of 2"),
+    ("conv_huffman", operator(weights_bits=2**32 - 1), "CONV_2D.: weights: 536870912 bytes .* end behind"),
+    ("conv_huffman", operator(weights_bits=17), "CONV_2D.: weights_bits is 17, 18 weights take at least"),
+    ("conv_huffman", operator(weights_bits=len(CODED_BITS) - 1), "18 weights take 33 bits of the stream, .* is 32"),
+    ("conv_huffman", operator(weights_bits=len(CODED_BITS) + 1), "18 weights take 33 bits of the stream, .* is 34"),
+    ("conv_huffman", section("weights_offset", poke("H", 4, 0xFFFF)), "weights take"),
+    ("conv_huffman", section("weights_offset", lambda data: data[:4] + bytes([data[4] | 1, data[5]])), "unused bits"),
+    ("conv_huffman", source_fields(scratch_bytes=79), "header: scratch_bytes is 79, .* needs 80"),
+    ("conv_huffman", source_fields(scratch_bytes=81), "header: scratch_bytes is 81, .* needs 80"),
+    # Code tables
+    ("conv_huffman", operator(code_table_offset=0), "code table of operator 0: offset 0 is inside the header"),
+    ("conv_huffman", operator(code_table_offset=70), "code table of operator 0: offset 70 is not a multiple of 4"),
+    ("conv_huffman", operator(code_table_offset=2**32 - 4), "code table of operator 0: 4 bytes at offset 4294967292"),
+    ("conv_huffman", section("code_table_offset", poke("H", 2, 0)), "operator 0: symbol_count is 0"),
+    ("conv_huffman", section("code_table_offset", poke("bBH", 0, -128, 3, 257)), "symbol_count is 257"),
+    (
+        "conv_huffman",
+        section("code_table_offset", poke("b", 0, 123)),
+        "6 symbols from 123 end at 128, the limit is 127",
+    ),
+    ("conv_huffman", section("code_table_offset", poke("B", 1, 0)), "max_length is 0, expected 1 .. 15"),
+    ("conv_huffman", section("code_table_offset", poke("B", 1, 16)), "max_length is 16, expected 1 .. 15"),
+    (
+        "conv_huffman",
+        operator(code_table_offset=table_of(1, 2, 2, longest=3)),
+        "max_length is 3, but the longest code has 2",
+    ),
+    (
+        "conv_huffman",
+        operator(code_table_offset=table_of(1, 2, 2, longest=1)),
+        "max_length is 1, but the longest code has 2",
+    ),
+    ("conv_huffman", operator(code_table_offset=table_of(1, 2, 3)), "not complete: its lengths cover 7 of 8"),
+    ("conv_huffman", operator(code_table_offset=table_of(1, 1, 2)), "not complete: its lengths cover 5 of 4"),
+    ("conv_huffman", operator(code_table_offset=table_of(1)), "not complete: its lengths cover 1 of 2"),
+    (
+        "conv_huffman",
+        operator(code_table_offset=Section(table_of(1, 2, 2).data[:-1] + b"\x12", 4)),
+        "the unused half of its last byte is 1",
+    ),
+    # Requantisation
+    ("conv", operator(requantization_offset=0), "CONV_2D.: multipliers: offset 0 is inside the header"),
+    ("conv", operator(requantization_offset=66), "CONV_2D.: multipliers: offset 66 is not a multiple of 4"),
+    ("conv", section("requantization_offset", lambda data: data[:8]), "CONV_2D.: multipliers: 12 bytes"),
+    ("conv", section("requantization_offset", lambda data: data[:20]), "CONV_2D.: biases: 12 bytes"),
+    ("conv", section("requantization_offset", lambda data: data[:24]), "CONV_2D.: shifts: 3 bytes"),
+    ("conv", section("requantization_offset", poke("I", 4, 2**31)), "CONV_2D.: its largest multiplier is 2147483648"),
+    ("conv", section("requantization_offset", poke("b", 25, 31)), r"CONV_2D.: shifts are -2 .. 31"),
+    ("conv", section("requantization_offset", poke("b", 25, -32)), r"CONV_2D.: shifts are -32 .. 0"),
+    ("mul", operator(requantization_offset=66), "MUL.: requantization: offset 66 is not a multiple of 4"),
+    ("mul", operator(requantization_offset=integers(-1, 0)), "MUL.: multiplier 1 is -1"),
+    ("mul", operator(requantization_offset=integers(1, 31)), "MUL.: shift 1 is 31, expected -31 .. 30"),
+    ("mul", operator(requantization_offset=integers(1, -32)), "MUL.: shift 1 is -32, expected -31 .. 30"),
+    ("add", operator(requantization_offset=integers(1, 0, 1, 1, 1, 0)), "ADD.: shift 2 is 1, expected -31 .. 0"),
+    ("add", operator(requantization_offset=integers(1, 0, 1, 0, 1, -32)), "ADD.: shift 3 is -32, expected -31 .. 0"),
+    ("add", operator(requantization_offset=integers(1, 0, 1, 0, -2, 0)), "ADD.: multiplier 3 is -2"),
+    ("mean", operator(requantization_offset=integers(-3, 0)), "MEAN.: multiplier 1 is -3"),
+    ("mean", operator(requantization_offset=integers(3, 31)), "MEAN.: shift 1 is 31"),
+    ("softmax", operator(requantization_offset=integers(-1, 0, 0)), "SOFTMAX.: multiplier is -1"),
+    ("softmax", operator(requantization_offset=integers(1, 32, 0)), "SOFTMAX.: shift is 32, expected 0 .. 31"),
+    ("softmax", operator(requantization_offset=integers(1, -1, 0)), "SOFTMAX.: shift is -1, expected 0 .. 31"),
+    ("softmax", operator(requantization_offset=integers(1, 0, 1)), "SOFTMAX.: minimum is 1, expected at most 0"),
+    # Shapes
+    (
+        "fully_connected",
+        tensor(1, dimensions=(1, 1, 4, 4)),
+        "rows of the output .4. does not divide input elements .6.",
+    ),
+    ("add", tensor(1, dimensions=(1, 2, 2, 5)), "ADD.: number of output elements is 20, expected 24"),
+    ("add", operator(parameters=u32(0)), r"ADD.: elements of input2 \* repeat .0. does not divide"),
+    (
+        "mul",
+        operator(parameters=u32(3)),
+        r"MUL.: elements of input2 \* repeat .9. does not divide output elements .24.",
+    ),
+    ("mean", operator(parameters=u32(0)), "MEAN.: inner .0. does not divide output elements .3."),
+    ("mean", operator(parameters=u32(2)), "MEAN.: inner .2. does not divide output elements .3."),
+    ("mean", tensor(1, dimensions=(1, 1, 1, 5)), "MEAN.: output elements .5. does not divide input elements .48."),
+    (
+        "mean",
+        both(
+            source_fields(arena_bytes=2**23 + 512),
+            tensor(0, dimensions=(1, 1024, 8192, 1)),
+            tensor(1, dimensions=(1, 1, 1, 1)),
+            operator(parameters=u32(1)),
+        ),
+        "MEAN.: it averages 8388608 elements, the limit is 8388607",
+    ),
+    ("pad", tensor(0, dimensions=(2, 2, 2, 1)), "PAD.: batch of the input is 2"),
+    ("pad", tensor(1, dimensions=(2, 5, 3, 4)), "PAD.: batch of the output is 2"),
+    ("pad", tensor(1, dimensions=(1, 4, 3, 4)), "PAD.: output dimension 1 is 4, expected 5"),
+    ("pad", tensor(1, dimensions=(1, 5, 4, 4)), "PAD.: output dimension 2 is 4, expected 3"),
+    ("pad", tensor(1, dimensions=(1, 5, 3, 5)), "PAD.: output dimension 3 is 5, expected 4"),
+    ("copy", operator(1, parameters=u32(0, 5, 2)), r"operator 1 .COPY.: chunk .0. does not divide"),
+    ("copy", operator(1, parameters=u32(5, 5, 0)), r"operator 1 .COPY.: chunk .5. does not divide input elements .12."),
+    ("copy", operator(1, parameters=u32(3, 5, 3)), "operator 1 .COPY.: start 3 . chunk 3 is 6, above the stride of 5"),
+    ("copy", operator(1, parameters=u32(3, 5, 2**32 - 1)), "operator 1 .COPY.: start 4294967295"),
+    ("copy", operator(1, parameters=u32(3, 6, 2)), "operator 1 .COPY.: 4 rows of stride 6 are 24 elements"),
+    ("lookup", operator(weights_coding=2), "LOOKUP.: weights_coding is 2, expected 1"),
+    ("lookup", operator(weights_bits=2040), "LOOKUP.: weights_bits is 2040, expected 2048"),
+    ("lookup", operator(weights_offset=60), "LOOKUP.: table: offset 60 is inside the header"),
+    ("lookup", section("weights_offset", lambda data: data[:250]), "LOOKUP.: table: 256 bytes at offset .* end behind"),
+    ("lookup", tensor(1, dimensions=(1, 1, 1, 9)), "LOOKUP.: number of output elements is 9, expected 10"),
+    ("softmax", tensor(1, dimensions=(1, 1, 1, 5)), "SOFTMAX.: number of output elements is 5, expected 10"),
+    ("softmax", tensor(1, dimensions=(1, 1, 5, 2)), "SOFTMAX.: last dimension of the output is 2, expected 5"),
+    ("softmax", tensor(1, zero_point=-127), "SOFTMAX.: zero point of the output is -127, expected -128"),
+]
+
+
+def rejected(data: bytes) -> str:
+    with pytest.raises(BlobError) as caught:
+        read_blob(data)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(("change", "expected"), HEADER_RULES + TENSOR_RULES)
+def test_rules_of_the_header_and_the_tensors(change: Break, expected: str) -> None:
+    source = conv()
+    change(source)
+    assert re.search(expected, rejected(source.build()))
+
+
+@pytest.mark.parametrize(("name", "change", "expected"), OPERATOR_RULES)
+def test_rules_of_the_operators(name: str, change: Break, expected: str) -> None:
+    source = EXAMPLES[name]()
+    change(source)
+    assert re.search(expected, rejected(source.build()))
+
+
+# Damaged and hostile files
+
+
+def test_a_wrong_checksum_is_damage() -> None:
+    data = bytearray(conv().build())
+    data[100] ^= 1
+    assert re.search("damaged: its CRC-32 is [0-9a-f]{8}, header says [0-9a-f]{8}", rejected(bytes(data)))
+
+
+def test_what_follows_the_blob_is_ignored() -> None:
+    data = everything().build()
+    assert read_blob(data + b"\xff" * 1000).blob_bytes == len(data)
+
+
+def test_every_truncation_is_told() -> None:
+    data = everything().build()
+    for size in range(len(data)):
+        assert re.search(f"cut short: .* has {size}(;|$)", rejected(data[:size]))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_flipped_bits_behind_a_right_checksum(name: str) -> None:
+    """Damage that the CRC-32 does not see gives another blob or a BlobError, and nothing else."""
+    generator = random.Random(name)
+    data = EXAMPLES[name]().build()
+    outcomes = set()
+    for _ in range(400):
+        changed = bytearray(data)
+        for _ in range(generator.choice([1, 1, 2, 8])):
+            changed[generator.randrange(16, len(data))] ^= 1 << generator.randrange(8)
+        try:
+            assert sum(span.size for span in read_blob(seal(bytes(changed))).spans) == len(data)
+            outcomes.add("read")
+        except BlobError:
+            outcomes.add("rejected")
+    assert outcomes == {"read", "rejected"}
+
+
+@pytest.mark.parametrize("name", ["conv", "conv_huffman", "everything"])
+def test_extreme_fields_behind_a_right_checksum(name: str) -> None:
+    """Every aligned u16 of header and records in turn at its extremes; memory stays in proportion."""
+    data = EXAMPLES[name]().build()
+    tracemalloc.start()
+    for offset in range(16, len(data) - 1, 2):
+        for value in (0, 1, 0x7FFF, 0x8000, 0xFFFF):
+            changed = bytearray(data)
+            struct.pack_into("<H", changed, offset, value)
+            try:
+                read_blob(seal(bytes(changed)))
+            except BlobError:
+                pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20
+
+
+def test_overlapping_sections_cannot_expand_without_limit() -> None:
+    """60 operators whose 65,532 shifts start one after the other would be 16 MB of int32 out of 0.4 MB."""
+    channels = 65532
+    numbers = bytes(5 * channels + 4 * 120)
+    base = Section(numbers, 4)
+    weights = Section(bytes(channels))
+    operators = [
+        Operator(
+            3, tile_channels=1, weights_offset=weights, weights_bits=8 * channels, weights_coding=1, flags=4,
+            requantization_offset=base,
+        )
+        for _ in range(120)
+    ]  # fmt: skip
+    source = one(operators[0], (1,), (channels,), arena_bytes=2**17)
+    source.operators = operators
+    shared = bytearray(source.build())
+    assert len(read_blob(bytes(shared)).network.operators) == 120  # sharing is free
+    for index in range(120):
+        offset = source.offsets[id(base)] + 4 * index
+        struct.pack_into("<I", shared, 64 + 40 + 48 * index + 24, offset)
+    assert re.search("overlapping sections up to here expand to", rejected(seal(bytes(shared))))
+
+
+def test_files(tmp_path: Any) -> None:
+    path = tmp_path / "model.smg"
+    path.write_bytes(conv().build())
+    assert read_blob_file(path).blob_bytes == path.stat().st_size
+    path.write_bytes(b"TFL3")
+    with pytest.raises(BlobError, match=r"model\.smg: not a smidgen blob"):
+        read_blob_file(path)
+    with pytest.raises(InputError, match=r"cannot read .*missing\.smg: No such file"):
+        read_blob_file(tmp_path / "missing.smg")
