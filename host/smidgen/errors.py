@@ -56,7 +56,7 @@ class BoardTimeout(BoardError):
         self.last_output = last_output
 
 
-class InputError(SmidgenError):
-    """Something the user handed over is missing or of the wrong kind: a file, samples, a port name."""
+class InputError(SmidgenError, ValueError):
+    """Something the caller handed over is missing or of the wrong kind: a file, samples, a port name."""
 
     exit_code = 6

@@ -1,0 +1,1 @@
+"""Everything between the computer and a board: the serial line, the session, virtual boards."""

@@ -1,0 +1,268 @@
+"""A session with a board: ask what it is, install smidgen on it, copy files, load and run models.
+
+    with connect("sim:unix") as board:
+        board.install()
+        model = board.load("kws.smg")
+        scores = model.run(samples)
+
+The session uses the raw REPL and one global name on the board, `_smg`. Closing it gives the board back with its prompt.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any
+
+from smidgen.errors import BoardError, InputError
+from smidgen.link import board_helper, natmod
+from smidgen.link.board_model import BoardModel
+from smidgen.link.layout import read_layout
+from smidgen.link.transport import RawRepl
+from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualBoard, create_virtual_board, is_virtual
+
+DEFAULT_TIMEOUT = 10.0  # seconds of silence; the longest single thing a board does is one inference
+LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' file system is not at "/"
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+@dataclass(frozen=True)
+class BoardInfo:
+    """What a board says about itself."""
+
+    version: str  # of MicroPython: "1.25.0", "1.29.0-preview"
+    machine: str  # "Raspberry Pi Pico with RP2040"
+    platform: str  # "rp2"
+    natmod_arch: str | None  # architecture of native modules; None: this firmware loads none
+    free_bytes: int  # of heap, after a collection, with smidgen imported if it is installed
+    smidgen_version: str | None  # None: not installed, or `smidgen_problem` says why it cannot be imported
+    smidgen_problem: str | None
+
+
+def connect(
+    port: str, *, timeout: float = DEFAULT_TIMEOUT, baudrate: int = 115200, heap_bytes: int | None = None
+) -> Board:
+    """A session with the board on `port`: the path of a serial port, or the name of a virtual board.
+
+    timeout: seconds without a byte from the board after which it counts as hung. heap_bytes: size of a virtual board's
+    heap. Whatever runs on the board is interrupted. Raises BoardError when the board cannot be reached.
+    """
+    if not is_virtual(port):
+        if heap_bytes is not None:
+            raise InputError(f"heap_bytes is for virtual boards ({', '.join(VIRTUAL_BOARDS)}), not for {port}")
+        return _open(port, timeout, baudrate, None)
+    virtual = create_virtual_board(port, heap_bytes)
+    virtual.start()
+    try:
+        return _open(virtual.port, timeout, baudrate, virtual)
+    except BaseException:
+        virtual.close()
+        raise
+
+
+def _open(port: str, timeout: float, baudrate: int, virtual: VirtualBoard | None) -> Board:
+    repl = RawRepl(port, timeout, baudrate, lambda: virtual.failure if virtual else None)
+    try:
+        repl.enter()
+    except BaseException:
+        repl.close()
+        raise
+    return Board(repl, virtual)
+
+
+class Board:
+    """Made by `connect`. A context manager; `close` may be called twice."""
+
+    def __init__(self, repl: RawRepl, virtual: VirtualBoard | None = None) -> None:
+        self._repl = repl
+        self._virtual = virtual
+        self._helper = False  # `_smg` is on the board
+        self._deflate = False
+        self._models = 0
+        self._closed = False
+
+    @property
+    def port(self) -> str:
+        """Path of the serial port; of the PTY for a virtual board."""
+        return self._repl.port
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the board back with its prompt showing, and its memory free. Never raises: the board may be gone."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._helper:
+                self._repl.execute(board_helper.REMOVE)
+            self._repl.leave()
+        except BoardError:
+            pass
+        finally:
+            self._repl.close()
+            if self._virtual:
+                self._virtual.close()
+
+    def exec(self, code: str, timeout: float | None = None) -> str:
+        """Run code on the board; what it printed, with plain line ends. Raises BoardError, BoardTimeout."""
+        return self._repl.execute(code, timeout).decode(errors="replace").replace("\r\n", "\n")
+
+    def eval(self, expression: str, timeout: float | None = None) -> Any:
+        """Value of an expression made of literals: numbers, strings, bytes, lists, tuples, dicts, None, booleans."""
+        text = self.exec(f"print(repr({expression}))", timeout)
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError):
+            raise InputError(f"the value of {expression} on the board is no literal: {text.strip()}") from None
+
+    def hello(self) -> BoardInfo:
+        text = self.exec(board_helper.HELLO)
+        version, machine, platform, mpy, free_bytes, smidgen_version, problem = ast.literal_eval(text)
+        number = ".".join(map(str, version[:3]))
+        suffix = f"-{version[3]}" if len(version) > 3 and version[3] else ""
+        return BoardInfo(
+            number + suffix, machine, platform, natmod.architecture(mpy), free_bytes, smidgen_version, problem
+        )
+
+    def put_file(self, name: str, data: bytes, progress: Progress | None = None) -> bool:
+        """Write a file on the board; False if it was there already, byte for byte.
+
+        What was there before stays until the new file is complete and its hash is right. Folders are made as needed.
+        """
+        self._install_helper()
+        if self._matches(self.eval(f"_smg.file_digest({name!r})"), data):
+            return False
+        temporary = name + ".part"
+        try:
+            self.exec(f"_smg.create({temporary!r})")
+            for _, arguments in self._chunks(data, progress):
+                self.exec(f"_smg.append({arguments})")
+            self.exec("_smg.file.close()")
+            if not self._matches(self.eval(f"_smg.file_digest({temporary!r})"), data):
+                raise BoardError(f"{name} did not arrive intact on the board: its hash is wrong; try again")
+            self.exec(f"_smg.os.rename({temporary!r},{name!r})")
+        except BoardError:
+            self._try(f"_smg.abandon({temporary!r})")
+            raise
+        return True
+
+    def install(self, mpy_path: str | Path | None = None, progress: Progress | None = None) -> bool:
+        """Put the smidgen.mpy for this board's architecture on it; False if the same one is there already."""
+        # Not from hello(): that imports the smidgen that is there, and the reason to install may be that it is broken.
+        arch = natmod.architecture(self.eval("getattr(__import__('sys').implementation, '_mpy', 0)"))
+        if arch is None:
+            raise BoardError("this firmware loads no native modules: flash an official MicroPython 1.24 or newer")
+        path = natmod.find(arch) if mpy_path is None else Path(mpy_path)
+        data = read_file(path)
+        built_for = natmod.file_architecture(data, str(path))
+        if built_for is not None and built_for not in natmod.accepted(arch):
+            raise InputError(f"{path} is for {built_for}, the board on {self.port} is {arch}")
+        written = self.put_file(LIBRARY + natmod.FILE_NAME, data, progress)
+        self._refuse_shadows()
+        # A version imported before would be used on.
+        self.exec("_smg.forget()")
+        return written
+
+    def load(
+        self, blob: bytes | str | Path, ram: bool = True, name: str = "model.smg", progress: Progress | None = None
+    ) -> BoardModel:
+        """Load a blob, given as bytes or as a file here: into the board's RAM, or (ram=False) into its file `name`."""
+        data = blob if isinstance(blob, bytes) else read_file(Path(blob))
+        layout = read_layout(data)
+        self._install_helper()
+        self._require_smidgen()
+        if ram:
+            self._fill_buffer(data, progress)
+        else:
+            self.put_file(name, data, progress)
+        self._collect()
+        key = self._models
+        self._models += 1
+        self.exec(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
+        return BoardModel(self.exec, key, layout)
+
+    def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
+        self._collect()
+        try:
+            self.exec(f"_smg.allocate({len(data)})")
+        except BoardError as error:
+            if not str(error).startswith("MemoryError"):
+                raise
+            free = self.eval("_smg.gc.mem_free()")
+            raise BoardError(
+                f"the blob has {len(data)} bytes, and the board has {free} bytes of RAM free, not in one piece: "
+                "reset the board, load into a file (ram=False), or pack a smaller model"
+            ) from error
+        for offset, arguments in self._chunks(data, progress):
+            self.exec(f"_smg.fill({offset},{arguments})")
+        if not self._matches(self.eval("_smg.digest((_smg.buffer,))"), data):
+            self._try("_smg.buffer = None")
+            raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
+
+    def _collect(self) -> None:
+        """Before something large is allocated, in an exec of its own: code is compiled to the next free place, and after
+        many uploads that is the middle of the heap, where it would stand between two halves that are too small."""
+        self.exec("_smg.gc.collect()")
+
+    def _chunks(self, data: bytes, progress: Progress | None) -> Iterator[tuple[int, str]]:
+        """Offset and encoded arguments of every chunk; reports a chunk when the next is asked for."""
+        for offset in range(0, len(data), board_helper.CHUNK_BYTES):
+            chunk = data[offset : offset + board_helper.CHUNK_BYTES]
+            yield offset, board_helper.chunk_arguments(chunk, self._deflate)
+            if progress:
+                progress(offset + len(chunk), len(data))
+
+    def _install_helper(self) -> None:
+        if not self._helper:
+            self._deflate = self.exec(board_helper.INSTALL).strip() == "True"
+            self._helper = True
+
+    def _require_smidgen(self) -> None:
+        try:
+            self.exec("_smg.module()")
+        except BoardError as error:
+            if str(error).startswith("ImportError"):
+                raise BoardError(f"smidgen is not installed on the board on {self.port}: install it first") from error
+            raise
+
+    def _refuse_shadows(self) -> None:
+        """A smidgen in the root would be imported instead of the one in lib/."""
+        present = self.eval("_smg.os.listdir()")
+        for shadow in ("smidgen.py", "smidgen.mpy", "smidgen"):
+            if shadow in present:
+                raise BoardError(f"the board's own {shadow} hides {LIBRARY}{natmod.FILE_NAME}: remove it")
+        if "smidgen.py" in self.eval(f"_smg.os.listdir({str(PurePosixPath(LIBRARY))!r})"):
+            raise BoardError(f"the board's own {LIBRARY}smidgen.py hides {LIBRARY}{natmod.FILE_NAME}: remove it")
+
+    def _matches(self, digest: str | int | None, data: bytes) -> bool:
+        """Boards give SHA-256, or a CRC-32 where the firmware has no hashlib."""
+        if isinstance(digest, int):
+            return digest & 0xFFFFFFFF == zlib.crc32(data)
+        return digest == hashlib.sha256(data).hexdigest()
+
+    def _try(self, code: str) -> None:
+        try:
+            self.exec(code)
+        except BoardError:
+            pass  # cleaning up after an error that is reported already
+
+
+def read_file(path: Path) -> bytes:
+    """Contents of a file here; InputError when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,43 @@
+"""Prints how long the link takes on sim:unix, and mpremote's SerialTransport for comparison."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from mpremote.transport_serial import SerialTransport
+
+from smidgen.link.session import connect
+from smidgen.link.virtual import VirtualUnixBoard
+
+
+def milliseconds(action: Callable[[], object], repetitions: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repetitions):
+        action()
+    return (time.perf_counter() - start) / repetitions * 1000
+
+
+def main() -> None:
+    blob = np.random.default_rng(0).bytes(22_000)
+    with VirtualUnixBoard() as virtual:
+        with connect(virtual.port) as board:
+            small = milliseconds(lambda: board.exec("print(1)"), 200)
+            large = milliseconds(lambda: board.exec("print('a' * 30000)"), 10)
+            board._install_helper()
+            upload = milliseconds(lambda: board._fill_buffer(blob, None), 5)
+            file = milliseconds(lambda: board.put_file("blob", np.random.default_rng().bytes(22_000)), 5)
+        mpremote = SerialTransport(virtual.port, timeout=5)
+        mpremote.enter_raw_repl()
+        small_mpremote = milliseconds(lambda: mpremote.exec("print(1)"), 50)
+        large_mpremote = milliseconds(lambda: mpremote.exec("print('a' * 30000)"), 3)
+        mpremote.close()
+    print(f"small exec       {small:8.2f} ms   mpremote {small_mpremote:8.2f} ms")
+    print(f"30 kB of output  {large:8.2f} ms   mpremote {large_mpremote:8.2f} ms")
+    print(f"22 kB into RAM   {upload:8.2f} ms   {len(blob) / upload:6.0f} kB/s")
+    print(f"22 kB into file  {file:8.2f} ms   {len(blob) / file:6.0f} kB/s")
+
+
+if __name__ == "__main__":
+    main()
