@@ -108,7 +108,7 @@ def parse_tflite(data: bytes, label: str = "model") -> g.Graph:
         raise ModelError(f"{label} is not a .tflite file: bytes 4..7 are {data[4:8]!r}, expected b'TFL3'")
     try:
         return _Reader(data, label).read()
-    except (struct.error, IndexError, TypeError, UnicodeDecodeError, MemoryError, OverflowError) as error:
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         raise ModelError(f"{label} is damaged or cut short ({len(data)} bytes): {error}") from error
 
 

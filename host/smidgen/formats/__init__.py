@@ -1,0 +1,1 @@
+"""Readers and writers of model files: .tflite and .onnx to and from the typed graph."""
