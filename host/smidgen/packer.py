@@ -23,7 +23,7 @@ from smidgen.lower import lower
 from smidgen.network import Network
 from smidgen.passes import simplify
 from smidgen.plan import make_plan
-from smidgen.quantize import load_calibration, quantize
+from smidgen.quantize import DEFAULT_METHOD, load_calibration, quantize
 from smidgen.reference import run_network
 from smidgen.report import BlobReport, report_blob
 from smidgen.samples import load_golden
@@ -46,7 +46,7 @@ def pack(
     model: str | Path,
     *,
     calibration: str | Path | None = None,
-    method: str | None = None,
+    method: str = DEFAULT_METHOD,
     labels: str | Path | Sequence[str] | None = None,
     golden: str | Path | None = None,
     golden_count: int = DEFAULT_GOLDEN_COUNT,
@@ -54,6 +54,7 @@ def pack(
 ) -> Packed:
     """Pack a .tflite file: int8 models as they are, float models quantised with `calibration` data.
 
+    method: how activation ranges are chosen, one of quantize.RANGE_METHODS; only for float models.
     labels: a file with one label a line, or the labels; as many as the first output has elements.
     golden: .npz with `input` and optionally `output`; all are checked, the first golden_count go into the blob.
     Raises InputError, ModelError (UnsupportedModelError lists every operator that cannot be run) or
@@ -63,7 +64,7 @@ def pack(
     graph = simplify(read_tflite(path))
     notes: list[str] = []
     if not graph.is_quantized:
-        graph = _quantize(graph, path, calibration, method, progress)
+        graph = _quantize(graph, path, calibration, method, notes, progress)
     elif calibration is not None:
         notes.append(f"{path.name} is int8 already: it is packed as it is, the calibration data is not used")
     network = lower(graph)
@@ -98,7 +99,7 @@ def save(data: bytes, path: str | Path) -> None:
 
 
 def _quantize(
-    graph: Graph, path: Path, calibration: str | Path | None, method: str | None, progress: Progress | None
+    graph: Graph, path: Path, calibration: str | Path | None, method: str, notes: list[str], progress: Progress | None
 ) -> Graph:
     if calibration is None:
         raise InputError(
@@ -106,8 +107,8 @@ def _quantize(
             f"{[list(graph.tensors[name].shape) for name in graph.inputs]}) so that it can be quantised to int8"
         )
     samples = load_calibration(calibration, graph)
-    options = {} if method is None else {"method": method}
-    return quantize(graph, samples, progress=progress, **options)
+    notes.extend(samples.notes)
+    return quantize(graph, samples, method, progress=progress)
 
 
 def _metadata(path: Path, network: Network, labels: list[str] | None) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-results = Console(highlight=False, soft_wrap=False)
+_PLAIN_WIDTH = 100  # of tables that do not go to a terminal
+
+results = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 messages = Console(stderr=True, highlight=False)
 
 

@@ -10,14 +10,17 @@ from smidgen import packer
 from smidgen.cli.options import FILE, json_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.cli.tables import print_report
-from smidgen.quantize import METHODS
+from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
 
 
 @click.command()
 @click.argument("model", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="The blob to write (.smg).")
 @click.option("--calibration", type=FILE, help="Real inputs (.npz or .npy) to quantise a float model with.")
-@click.option("--method", type=click.Choice(list(METHODS)), help="How activation ranges are chosen.")
+@click.option(
+    "--method", type=click.Choice(RANGE_METHODS), default=DEFAULT_METHOD, show_default=True,
+    help="How activation ranges are chosen from the calibration data.",
+)  # fmt: skip
 @click.option("--labels", type=FILE, help="Text file with the name of one class a line.")
 @click.option("--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output) to check and to embed.")
 @click.option(
@@ -26,7 +29,7 @@ from smidgen.quantize import METHODS
 )  # fmt: skip
 @json_option
 def pack(
-    model: Path, output: Path, calibration: Path | None, method: str | None, labels: Path | None,
+    model: Path, output: Path, calibration: Path | None, method: str, labels: Path | None,
     golden: Path | None, golden_count: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Pack MODEL (.tflite) into one blob: quantise if it is a float model, plan memory, compress weights."""

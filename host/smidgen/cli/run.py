@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import rich_click as click
+from rich import box
 from rich.table import Table
 
 from smidgen import packer, runner
@@ -48,7 +49,7 @@ def _save(result: runner.RunResult, path: Path) -> None:
 
 
 def _table(result: runner.RunResult) -> Table:
-    table = Table(title=f"{len(result.outputs[0])} samples on {result.port}", title_justify="left")
+    table = Table(title=f"{len(result.outputs[0])} samples on {result.port}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("sample", justify="right")
     table.add_column("largest" if result.labels is None else "label")
     table.add_column("score", justify="right")

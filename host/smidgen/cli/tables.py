@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from smidgen.cli.output import bytes_text, results
@@ -21,18 +22,25 @@ def _shape(shape: list[int]) -> str:
     return "x".join(str(size) for size in shape)
 
 
+def _table(title: str, columns: list[tuple[str, bool]]) -> Table:
+    """Columns: heading, and whether it holds numbers."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading, is_number in columns:
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
+    return table
+
+
 def _operators(report: BlobReport) -> Table:
-    table = Table(title=f"Operators of {report.name or 'the network'}", title_justify="left")
-    for name, justify in (("#", "right"), ("operator", "left"), ("output", "right"), ("MACs", "right"),
-                          ("weights", "right"), ("packed", "right"), ("bits/weight", "right"), ("scratch", "right")):  # fmt: skip
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table = _table(
+        f"Operators of {report.name or 'the network'}",
+        [("#", True), ("operator", False), ("output", True), ("MACs", True), ("weights", True),
+         ("packed", True), ("coding", False), ("bits", True)],
+    )  # fmt: skip
     for row in report.operators:
         table.add_row(
             str(row.index), row.name, _shape(row.output_shape), f"{row.macs:,}" if row.macs else "",
-            f"{row.weights:,}" if row.weights else "",
-            f"{row.weight_bytes_packed:,} {row.coding}" if row.weights else "",
-            f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "",
-            f"{row.scratch_bytes:,}" if row.scratch_bytes else "",
+            f"{row.weights:,}" if row.weights else "", f"{row.weight_bytes_packed:,}" if row.weights else "",
+            row.coding, f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "",
         )  # fmt: skip
     return table
 
@@ -66,10 +74,7 @@ def _totals(report: BlobReport) -> Table:
 
 
 def _bytes(report: BlobReport) -> Table:
-    table = Table(title="Where the bytes go", title_justify="left")
-    table.add_column("what")
-    table.add_column("bytes", justify="right")
-    table.add_column("share", justify="right")
+    table = _table("Where the bytes go", [("what", False), ("bytes", True), ("share", True)])
     for purpose, size in report.spans.items():
         if size:
             table.add_row(purpose, f"{size:,}", f"{100 * size / report.blob_bytes:.1f} %")
