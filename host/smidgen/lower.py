@@ -6,7 +6,6 @@ floating-point types, because the last bit of a multiplier matters.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +20,7 @@ from smidgen.requantization import INT32_MAX, quantize_multiplier, requantize, r
 
 _ADD_LEFT_SHIFT = 20
 _SOFTMAX_INTEGER_BITS = 5
+_SOFTMAX_ROW_LIMIT = 4095
 
 
 def lower(graph: g.Graph) -> n.Network:
@@ -105,11 +105,12 @@ def _weighted(lowering: _Lowering, operator: Any, weights: g.Array, reals: Any, 
     bias = None if operator.bias is None else lowering.graph.constant(operator.bias).reshape(-1).astype(np.int32)
     if bias is not None and not np.any(bias):
         bias = None
+    clamp: dict[str, Any] = lowering.clamp(operator.activation, operator.output)
     lowering.operators.append(
         n.WeightedOperator(
             n.Kind[operator.kind],
             **lowering.edges(operator),
-            **lowering.clamp(operator.activation, operator.output),
+            **clamp,
             weights=np.ascontiguousarray(weights, np.int8),
             bias=bias,
             window=window,
@@ -166,7 +167,9 @@ def _binary(lowering: _Lowering, operator: g.Add | g.Mul) -> None:
     reals = [scales[0] * scales[1] / scales[2]] if isinstance(operator, g.Mul) else _add_factors(*scales)
     pairs = [quantize_multiplier(real) for real in reals]
     if isinstance(operator, g.Add) and any(shift > 0 for _, shift in pairs):
-        raise ValueError(f"the output scale {scales[2]:g} is too small for input scales {scales[0]:g} and {scales[1]:g}")
+        raise ValueError(
+            f"the output scale {scales[2]:g} is too small for input scales {scales[0]:g} and {scales[1]:g}"
+        )
     lowering.operators.append(
         n.BinaryOperator(
             n.Kind[operator.kind],
@@ -202,7 +205,9 @@ def _broadcast_repeat(first: tuple[int, ...], second: tuple[int, ...], output: g
         return 1
     inside = [axis for axis in range(used[0], used[-1] + 1) if wide[axis] > 1]
     if inside != [axis for axis in used if wide[axis] > 1]:
-        raise ValueError(f"broadcasting {list(second)} over {list(first)} is not supported: its axes are not neighbours")
+        raise ValueError(
+            f"broadcasting {list(second)} over {list(first)} is not supported: its axes are not neighbours"
+        )
     return math.prod(wide[used[-1] + 1 :])
 
 
@@ -252,7 +257,9 @@ def _concatenation(lowering: _Lowering, operator: g.Concatenation) -> None:
     for name in operator.inputs:
         chunk = math.prod(lowering.graph.tensors[name].shape[operator.axis :])
         output = lowering.index(operator.output)
-        lowering.operators.append(n.CopyOperator(n.Kind.COPY, lowering.index(name), output, chunk=chunk, stride=stride, start=start))
+        lowering.operators.append(
+            n.CopyOperator(n.Kind.COPY, lowering.index(name), output, chunk=chunk, stride=stride, start=start)
+        )
         start += chunk
     if operator.activation != g.Activation.NONE:
         raise ValueError(f"a fused activation ({operator.activation.value}) is not supported")
@@ -264,6 +271,9 @@ def _reshape(lowering: _Lowering, operator: g.Reshape) -> None:
 
 
 def _softmax(lowering: _Lowering, operator: g.Softmax) -> None:
+    row = lowering.graph.tensors[operator.inputs[0]].shape[-1]
+    if row > _SOFTMAX_ROW_LIMIT:
+        raise ValueError(f"a row of {row} elements is too long, the limit is {_SOFTMAX_ROW_LIMIT}")
     limit = 2.0**31 - 1.0
     real = min(operator.beta * lowering.scale(operator.inputs[0]) * (1 << (31 - _SOFTMAX_INTEGER_BITS)), limit)
     multiplier, shift = quantize_multiplier(real) if real < 2**30 else _large_multiplier(real)

@@ -120,12 +120,11 @@ class PoolOperator(NetworkOperator):
 
 @dataclass(frozen=True, eq=False)
 class MeanOperator(NetworkOperator):
-    """MEAN of an input seen as [outer, n, inner]. With truncate, a plain integer division."""
+    """MEAN of an input seen as [outer, n, inner]."""
 
     inner: int = 1
     multiplier: int = 0
     shift: int = 0
-    truncate: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +178,7 @@ class Network:
         return list(range(self.input_count, self.input_count + self.output_count))
 
     def macs(self, operator: NetworkOperator) -> int:
-        """Multiply-accumulates of one operator; operators without weights count none. Padding counts as if it were computed."""
+        """Multiply-accumulates of one operator, padding included; operators without weights count none."""
         if not isinstance(operator, WeightedOperator):
             return 0
         positions = self.tensors[operator.output].elements // operator.channels

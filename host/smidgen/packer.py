@@ -164,6 +164,5 @@ def _check_golden(number: int, outputs: Sequence[Any], expected: Sequence[Any]) 
         if difference.any():
             raise MismatchError(
                 f"golden vector {number}: {np.count_nonzero(difference)} of {difference.size} output elements differ, "
-                f"by up to {difference.max()}; the golden file is of another model, or of other kernels than TFLite's reference"
+                f"by up to {difference.max()}; was it made with this model and TFLite's reference kernels?"
             )
-

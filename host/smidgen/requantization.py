@@ -60,7 +60,8 @@ def rounding_shift_right(values: ArrayLike, exponent: ArrayLike) -> Integers:
     wide, shift = np.asarray(values, np.int64), np.asarray(exponent, np.int64)
     mask = (np.int64(1) << shift) - 1
     threshold = (mask >> 1) + (wide < 0)
-    return (wide >> shift) + ((wide & mask) > threshold)
+    rounded: Integers = (wide >> shift) + ((wide & mask) > threshold)
+    return rounded
 
 
 def requantize(values: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> Integers:

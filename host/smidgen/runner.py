@@ -26,7 +26,9 @@ HOST = "host"
 class Runner(Protocol):
     """Runs one loaded network."""
 
-    last_microseconds: int | None  # of the last run, measured where it ran; None where that says nothing
+    @property
+    def last_microseconds(self) -> int | None:
+        """Of the last run, measured where it ran; None where that says nothing."""
 
     def run(self, inputs: Sequence[Int8Array]) -> list[Int8Array]:
         """Outputs for one set of inputs."""
@@ -49,7 +51,8 @@ class HostRunner:
     def output_after(self, operator: int, inputs: Sequence[Int8Array]) -> Int8Array:
         for index, step, values in run_steps(self._network, inputs):
             if index == operator:
-                return values[step.output].copy()
+                result: Int8Array = values[step.output].copy()
+                return result
         raise IndexError(f"there is no operator {operator}")
 
 
@@ -74,7 +77,7 @@ class BoardRunner:
 def open_runner(
     blob: Blob, data: bytes, port: str, *, heap_bytes: int | None = None, install: bool = True
 ) -> Iterator[Runner]:
-    """A runner for `blob` (whose bytes are `data`) on `port`; smidgen is installed on the board if it is missing there."""
+    """A runner for `blob` (whose bytes are `data`) on `port`; smidgen is installed there unless it is already."""
     if port == HOST:
         yield HostRunner(blob.network)
         return
@@ -111,7 +114,9 @@ class RunResult:
         }
 
 
-def run_file(path: str | Path, inputs: str | Path, port: str, *, heap_bytes: int | None = None, progress: Any = None) -> RunResult:
+def run_file(
+    path: str | Path, inputs: str | Path, port: str, *, heap_bytes: int | None = None, progress: Any = None
+) -> RunResult:
     """Run the blob at `path` on every sample of the array file `inputs`; see `samples.load_inputs` for the formats.
 
     progress: called with (done, total) after each sample.

@@ -86,12 +86,14 @@ def quantize_samples(array: NDArray[Any], tensor: NetworkTensor) -> Int8Array:
     if not np.all(np.isfinite(array)):
         raise InputError("the input holds values that are not finite (NaN or infinity)")
     scaled = round_half_away(array.astype(np.float32) / np.float32(tensor.scale)) + tensor.zero_point
-    return np.clip(scaled, -128, 127).astype(np.int8)
+    saturated: Int8Array = np.clip(scaled, -128, 127).astype(np.int8)
+    return saturated
 
 
 def dequantize(array: Int8Array, tensor: NetworkTensor) -> NDArray[np.float32]:
     """Real values of int8 elements of `tensor`."""
-    return ((array.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)).astype(np.float32)
+    real: NDArray[np.float32] = (array.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
+    return real
 
 
 def load_golden(path: str | Path, network: Network) -> tuple[list[list[Int8Array]], list[list[Int8Array]] | None]:
@@ -102,7 +104,10 @@ def load_golden(path: str | Path, network: Network) -> tuple[list[list[Int8Array
     names = ["output"] if network.output_count == 1 else [f"output_{i}" for i in range(network.output_count)]
     if not any(name in arrays for name in names):
         return inputs, None
-    columns = [_expected(arrays, name, network, index, len(inputs), path) for name, index in zip(names, network.outputs, strict=True)]
+    columns = [
+        _expected(arrays, name, network, index, len(inputs), path)
+        for name, index in zip(names, network.outputs, strict=True)
+    ]
     return inputs, [list(row) for row in zip(*columns, strict=True)]
 
 

@@ -62,7 +62,12 @@ class Verification:
 
 
 def verify_golden(
-    path: str | Path, golden: str | Path, port: str = HOST, *, heap_bytes: int | None = None, progress: Progress | None = None
+    path: str | Path,
+    golden: str | Path,
+    port: str = HOST,
+    *,
+    heap_bytes: int | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Compare the blob at `path` with the outputs in a golden file (.npz with `input` and `output`)."""
     blob = read_blob_file(path)
@@ -139,7 +144,9 @@ def _largest_difference(outputs: Sequence[Int8Array], expected: Sequence[Int8Arr
     return max(int(np.abs(a.astype(int).reshape(-1) - b.astype(int).reshape(-1)).max()) for a, b in pairs)
 
 
-def _locate(network: Network, runner: Runner, number: int, sample: list[Int8Array], wanted: list[Int8Array]) -> Difference:
+def _locate(
+    network: Network, runner: Runner, number: int, sample: list[Int8Array], wanted: list[Int8Array]
+) -> Difference:
     """The first operator whose result is not the reference's."""
     last_writer = {operator.output: index for index, operator in enumerate(network.operators)}
     for index, operator, values in run_steps(network, sample):
@@ -149,7 +156,11 @@ def _locate(network: Network, runner: Runner, number: int, sample: list[Int8Arra
         difference = np.abs(runner.output_after(index, sample).astype(int) - reference.astype(int))
         if difference.any():
             name = Kind(operator.kind).name
-            return Difference(number, index, name, operator.output, int(np.count_nonzero(difference)), int(difference.max()))
+            return Difference(
+                number, index, name, operator.output, int(np.count_nonzero(difference)), int(difference.max())
+            )
     reference_outputs = run_network(network, sample)
-    elements = sum(int(np.count_nonzero(a.reshape(-1) != b.reshape(-1))) for a, b in zip(reference_outputs, wanted, strict=True))
+    elements = sum(
+        int(np.count_nonzero(a.reshape(-1) != b.reshape(-1))) for a, b in zip(reference_outputs, wanted, strict=True)
+    )
     return Difference(number, None, "", None, elements, _largest_difference(reference_outputs, wanted))

@@ -16,6 +16,7 @@
 #define SMG_MAGIC UINT32_C(0x1A474D53) /* "SMG", 0x1A */
 #define SMG_VERSION 1
 #define SMG_NO_TENSOR 0xFFFF
+#define SMG_SOFTMAX_LIMIT 4096               /* elements of a row are below this */
 #define SMG_MEMORY_LIMIT (UINT32_C(1) << 24) /* arena, scratch and the elements of a tensor are below this */
 
 enum smg_kind {
@@ -39,8 +40,7 @@ enum smg_coding { SMG_NO_WEIGHTS = 0, SMG_RAW = 1, SMG_HUFFMAN = 2 };
 enum smg_operator_flag {
     SMG_SHARED_MULTIPLIER = 1, /* one multiplier and shift for all output channels */
     SMG_BIAS_16 = 2,           /* bias is i16 instead of i32 */
-    SMG_NO_BIAS = 4,           /* every bias is 0 */
-    SMG_TRUNCATE = 8           /* MEAN without requantisation */
+    SMG_NO_BIAS = 4            /* every bias is 0 */
 };
 
 enum smg_tensor_flag { SMG_CONSTANT = 1 };

@@ -15,9 +15,6 @@ int smg_code_table_check(const struct smg_code_table *table)
     if (count < 1 || count > 256 || table->first_symbol + (int32_t)count - 1 > INT8_MAX) {
         return SMG_BAD_CODE_TABLE;
     }
-    if (table->max_length < 1 || table->max_length > SMG_MAX_CODE_LENGTH) {
-        return SMG_BAD_CODE_TABLE;
-    }
     uint32_t longest = 0;
     uint32_t covered = 0; /* of the 2^15 codes of 15 bits */
     for (uint32_t i = 0; i < count; ++i) {
@@ -25,7 +22,7 @@ int smg_code_table_check(const struct smg_code_table *table)
         longest = length > longest ? length : longest;
         covered += length == 0 ? 0 : UINT32_C(1) << (SMG_MAX_CODE_LENGTH - length);
     }
-    if (longest != table->max_length) {
+    if (longest != table->max_length) { /* which also keeps max_length within 4 bits */
         return SMG_BAD_CODE_TABLE;
     }
     if (count % 2 != 0 && table->lengths[count / 2] >> 4 != 0) {

@@ -12,7 +12,7 @@ static const struct smg_kind_rules kinds[SMG_KIND_LIMIT] = {
     [SMG_MUL] = {SMG_HAS_CLAMP | SMG_HAS_INPUT2, 0, 4, 2},
     [SMG_AVERAGE_POOL_2D] = {SMG_HAS_CLAMP | SMG_HAS_WINDOW, 0, 16, 0},
     [SMG_MAX_POOL_2D] = {SMG_HAS_CLAMP | SMG_HAS_WINDOW, 0, 16, 0},
-    [SMG_MEAN] = {0, SMG_TRUNCATE, 4, 2},
+    [SMG_MEAN] = {0, 0, 4, 2},
     [SMG_PAD] = {0, 0, 12, 0},
     [SMG_COPY] = {0, 0, 12, 0},
     [SMG_LOOKUP] = {0, 0, 0, 0},
@@ -196,6 +196,9 @@ static int check_softmax(const struct smg_subject *subject)
     int status = check_equal(subject, smg_elements(subject->input), smg_elements(subject->output));
     if (status == SMG_OK) {
         status = check_equal(subject, subject->input->dimensions[3], subject->output->dimensions[3]);
+    }
+    if (status == SMG_OK && subject->input->dimensions[3] >= SMG_SOFTMAX_LIMIT) {
+        status = refuse(subject, SMG_BAD_SIZE, subject->input->dimensions[3], SMG_SOFTMAX_LIMIT - 1);
     }
     if (status == SMG_OK && zero_point != INT8_MIN) {
         status = smg_refuse_signed(subject->loader, SMG_BAD_ZERO_POINT, zero_point, INT8_MIN);

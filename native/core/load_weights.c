@@ -144,7 +144,7 @@ int smg_check_requantization(const struct smg_subject *subject)
     if (subject->rules->traits & SMG_HAS_WEIGHTS) {
         return check_channels(subject);
     }
-    uint32_t words = record->flags & SMG_TRUNCATE ? 0 : subject->rules->requantization_words;
+    uint32_t words = subject->rules->requantization_words;
     if (words == 0) {
         return smg_check_zero(subject->loader, record->requantization_offset);
     }

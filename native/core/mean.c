@@ -4,7 +4,6 @@
 void smg_mean(const struct smg_step *step)
 {
     const struct smg_scaling *scaling = smg_requantization_data(step);
-    bool truncate = (step->record->flags & SMG_TRUNCATE) != 0;
     int32_t input_zero_point = step->input->zero_point;
     uint32_t inner = step->record->parameters.mean.inner;
     uint32_t elements = smg_elements(step->output);
@@ -14,15 +13,10 @@ void smg_mean(const struct smg_step *step)
         for (uint32_t i = 0; i < inner; ++i) {
             int32_t sum = 0; /* within 32 bits, zero points included: count < 2^23 */
             for (uint32_t j = 0; j < count; ++j) {
-                sum += block[j * inner + i];
+                sum += block[j * inner + i] - input_zero_point;
             }
-            if (truncate) {
-                step->output_data[first + i] = (int8_t)(sum / (int32_t)count);
-            } else {
-                sum -= (int32_t)count * input_zero_point;
-                int32_t mean = smg_requantize((uint32_t)sum, scaling->multiplier, scaling->shift);
-                step->output_data[first + i] = smg_clamp_output(step, mean);
-            }
+            int32_t mean = smg_requantize((uint32_t)sum, scaling->multiplier, scaling->shift);
+            step->output_data[first + i] = smg_clamp_output(step, mean);
         }
         block += count * inner;
     }

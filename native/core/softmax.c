@@ -4,11 +4,6 @@
 
 #define ACCUMULATION_BITS 12 /* the sum of exponentials is Q12 */
 
-static int32_t wrapping_add(int32_t a, int32_t b)
-{
-    return (int32_t)((uint32_t)a + (uint32_t)b);
-}
-
 static int32_t saturate(int64_t value)
 {
     if (value > INT32_MAX) {
@@ -55,11 +50,11 @@ static int32_t exp_on_negative(int32_t a)
 static int32_t reciprocal(int32_t a)
 {
     const int32_t one = INT32_C(1) << 29; /* Q2 */
-    int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
-    int32_t x = wrapping_add(1515870810, smg_doubling_high_multiply(half_denominator, -1010580540));
+    int32_t half_denominator = (int32_t)(((uint32_t)a + (UINT32_C(1) << 31)) / 2);
+    int32_t x = 1515870810 + smg_doubling_high_multiply(half_denominator, -1010580540);
     for (int i = 0; i < 3; ++i) {
-        int32_t error = wrapping_add(one, -smg_doubling_high_multiply(half_denominator, x));
-        x = wrapping_add(x, saturate((int64_t)smg_doubling_high_multiply(x, error) * 4));
+        int32_t error = one - smg_doubling_high_multiply(half_denominator, x);
+        x += saturate((int64_t)smg_doubling_high_multiply(x, error) * 4);
     }
     return saturate((int64_t)x * 2);
 }
@@ -71,10 +66,11 @@ static int32_t exponential(const struct smg_softmax *softmax, int32_t difference
     return exp_on_negative(smg_doubling_high_multiply(shifted, softmax->scaling.multiplier));
 }
 
+/* value: above 0 */
 static uint32_t leading_zeros(uint32_t value)
 {
     uint32_t count = 0;
-    while (count < 32 && !(value >> (31 - count) & 1)) {
+    while (!(value >> (31 - count) & 1)) {
         ++count;
     }
     return count;
@@ -92,9 +88,9 @@ static void softmax_row(const struct smg_softmax *softmax, const int8_t *input, 
             sum += (uint32_t)smg_rounding_shift_right(exponential(softmax, input[i] - largest), ACCUMULATION_BITS);
         }
     }
+    /* The largest element alone adds 2^19, and 4095 elements stay below 2^31: 1 to 12 zeros. */
     uint32_t zeros = leading_zeros(sum);
-    uint32_t normalized = zeros < 32 ? sum << zeros : 0;
-    int32_t factor = reciprocal((int32_t)(normalized - (UINT32_C(1) << 31)));
+    int32_t factor = reciprocal((int32_t)((sum << zeros) - (UINT32_C(1) << 31)));
     uint32_t exponent = ACCUMULATION_BITS + 31 - 8 - zeros;
     for (uint32_t i = 0; i < count; ++i) {
         int32_t difference = input[i] - largest;

@@ -18,6 +18,7 @@
 #if MICROPY_ENABLE_DYNRUNTIME
 /* A native module has no initialised data, so mpy_init fills this in; and its variables cannot be static. */
 mp_obj_full_type_t smidgen_engine_type;
+#define m_malloc_maybe(bytes) m_realloc_maybe(NULL, (bytes), false)
 #else
 extern const mp_obj_type_t smidgen_engine_type;
 #endif
@@ -75,7 +76,7 @@ static mp_obj_t smidgen_load(mp_obj_t blob)
     self->blob = blob;
     self->blob_bytes = buffer.len;
     self->memory_bytes = arena_bytes + header->scratch_bytes;
-    self->memory = m_realloc_maybe(NULL, self->memory_bytes, false);
+    self->memory = m_malloc_maybe(self->memory_bytes);
     if (self->memory == NULL) {
         return mp_obj_new_int_from_uint(self->memory_bytes);
     }

@@ -365,7 +365,8 @@ def test_blob_larger_than_the_memory(board: Board) -> None:
 
 
 def test_the_heap_is_not_fragmented_by_loading(board: Board) -> None:
-    board.put_file("smidgen.py", b"class Model:\n def __init__(self, blob):\n  self.arena = bytearray(95000)\n")
+    board.put_file("smidgen.py", b"class Model:\n def __init__(self, blob):\n  self.arena = bytearray(80_000)\n")
+    board.put_file("garbage.bin", np.random.default_rng(3).bytes(30_000))  # moves the next free place to the middle
     board.load(make_blob(4, padding=90_000))
 
 

@@ -17,7 +17,9 @@ class GraphBuilder:
         self.dtype = np.dtype(dtype)
         self.graph = g.Graph(name="test")
 
-    def tensor(self, name: str, shape: Sequence[int], scale: float = 0.1, zero_point: int = 0, dtype: Any = None) -> str:
+    def tensor(
+        self, name: str, shape: Sequence[int], scale: float = 0.1, zero_point: int = 0, dtype: Any = None
+    ) -> str:
         kind = self.dtype if dtype is None else np.dtype(dtype)
         quantization = None if kind == np.float32 else g.Quantization.per_tensor(scale, zero_point)
         return self.graph.add(g.Tensor(name, tuple(shape), kind, quantization)).name

@@ -1,12 +1,12 @@
-"""Eight real int8 models, 32 golden vectors each (made with TFLite Micro), on this computer and within the size goals."""
+"""Eight real int8 models, 32 golden vectors each (made with TFLite Micro), on this computer."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from host_engine import HostEngine
 from models import INT8_MODELS, golden_path, model_path
-
 from smidgen.blob.reader import read_blob
 from smidgen.packer import pack
 from smidgen.reference import run_network
@@ -27,7 +27,9 @@ def test_all_golden_vectors_are_exact(name: str) -> None:
         engine.load(data)
         for number, (sample, expected) in enumerate(zip(golden["input"], golden["output"], strict=True)):
             reference = run_network(network, [sample])[0]
-            np.testing.assert_array_equal(reference.reshape(-1), expected.reshape(-1), err_msg=f"reference, vector {number}")
+            np.testing.assert_array_equal(
+                reference.reshape(-1), expected.reshape(-1), err_msg=f"reference, vector {number}"
+            )
             result = engine.run([sample])[0]
             np.testing.assert_array_equal(result.reshape(-1), expected.reshape(-1), err_msg=f"engine, vector {number}")
 

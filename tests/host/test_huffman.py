@@ -57,7 +57,7 @@ def test_codes_are_complete_and_limited(weights: np.ndarray, limit: int) -> None
     lengths = build_code_table(symbol_counts(weights), limit).lengths
     used = lengths[lengths > 0]
     assert used.max() <= limit
-    assert np.sum(2.0 ** -used) == 1.0
+    assert np.sum(2.0**-used) == 1.0
 
 
 @given(weights=_WEIGHTS.filter(lambda weights: len(set(weights.tolist())) > 1))

@@ -86,7 +86,11 @@ def test_batch_norm_is_folded_into_float_weights(channels_last: bool) -> None:
     if channels_last:
         b.append(g.DepthwiseConv2D(["x"], "a", weights=b.weights("w", (1, 1, 1, 3), 3)))
     else:
-        b.append(g.Conv2D(["x"], "a", weights=b.weights("w", (3, 1, 1, 3), 0), bias=b.constant("bias", np.float32([1, 2, 3]))))
+        b.append(
+            g.Conv2D(
+                ["x"], "a", weights=b.weights("w", (3, 1, 1, 3), 0), bias=b.constant("bias", np.float32([1, 2, 3]))
+            )
+        )
     b.append(g.Mul(["a", b.constant("gamma", np.float32([0.5, 2, -1]))], "b"))
     b.append(g.Add(["b", b.constant("beta", np.float32([1, -2, 3]))], "y", activation=g.Activation.RELU))
     graph = b.finish(["x"], ["y"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
-from random_graphs import graphs
 
+from random_graphs import graphs
 from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import BinaryOperator, Kind, LookupOperator, Network, NetworkTensor, WeightedOperator
@@ -29,9 +29,7 @@ def _chain(*sizes: int) -> Network:
     tensors = [_tensor(0)] * len(sizes)
     for size, index in zip(sizes, order, strict=True):
         tensors[index] = _tensor(size)
-    operators = [
-        _fully_connected(order[i], order[i + 1], (sizes[i + 1], sizes[i])) for i in range(len(sizes) - 1)
-    ]
+    operators = [_fully_connected(order[i], order[i + 1], (sizes[i + 1], sizes[i])) for i in range(len(sizes) - 1)]
     return Network(tensors, list(operators), 1, 1)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tflite
 from graph_builder import GraphBuilder
-from models import model_path
 
+from models import model_path
 from smidgen import graph as g
 from smidgen.errors import InputError, ModelError
 from smidgen.formats.tflite_reader import parse_tflite, read_tflite
@@ -65,7 +65,7 @@ def test_nothing_is_written_for_an_unsupported_model(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="not a .tflite file"):
+    with pytest.raises(ModelError, match=r"not a \.tflite file"):
         parse_tflite(b"PK\x03\x04 something else")
     with pytest.raises(InputError, match=r"cannot read the model .*none.tflite"):
         read_tflite(tmp_path / "none.tflite")
@@ -92,7 +92,10 @@ def test_truncated_and_damaged_files_never_escape_as_other_errors() -> None:
     [
         (lambda graph: setattr(graph.tensors["x"], "quantization", None), "needs one scale"),
         (lambda graph: setattr(graph.tensors["w"], "quantization", g.Quantization.per_tensor(0.1, 3)), "asymmetric"),
-        (lambda graph: setattr(graph.tensors["y"], "quantization", g.Quantization.per_tensor(float("inf"), 0)), "finite"),
+        (
+            lambda graph: setattr(graph.tensors["y"], "quantization", g.Quantization.per_tensor(float("inf"), 0)),
+            "finite",
+        ),
     ],
 )
 def test_unusable_quantisation(change: object, words: str) -> None:

@@ -30,7 +30,9 @@ class _Builder:
         self.history = [self.last]
 
     def activation(self, shape: tuple[int, ...], like: g.Tensor | None = None) -> g.Tensor:
-        quantization = like.quantization if like else g.Quantization.per_tensor(self.draw(_SCALES), self.draw(_ZERO_POINTS))
+        quantization = (
+            like.quantization if like else g.Quantization.per_tensor(self.draw(_SCALES), self.draw(_ZERO_POINTS))
+        )
         return self.graph.add(g.Tensor(self.graph.new_name("t"), shape, np.dtype(np.int8), quantization))
 
     def constant(self, data: Any, quantization: g.Quantization | None = None) -> g.Tensor:
@@ -50,7 +52,9 @@ class _Builder:
         low, high = (zero_point + bound / scale for bound in activation.bounds)
         return activation if low <= 127 and high >= -128 else g.Activation.NONE
 
-    def weights(self, shape: tuple[int, ...], axis: int, per_tap: int, source: g.Tensor, output: g.Tensor) -> tuple[str, str | None]:
+    def weights(
+        self, shape: tuple[int, ...], axis: int, per_tap: int, source: g.Tensor, output: g.Tensor
+    ) -> tuple[str, str | None]:
         """int8 weights whose factors keep every accumulator in range, and perhaps a bias."""
         draw, random = self.draw, self.random
         style = draw(st.sampled_from(["any", "sparse", "extreme", "few"]))
@@ -78,7 +82,9 @@ class _Builder:
         bias_quantization = g.Quantization(bias_scale, np.zeros(count, np.int32), 0 if count > 1 else None)
         return weights.name, self.constant(bias, bias_quantization).name
 
-    def window(self, kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[tuple[int, int], g.Padding, tuple[int, int]] | None:
+    def window(
+        self, kernel: tuple[int, int], dilation: tuple[int, int]
+    ) -> tuple[tuple[int, int], g.Padding, tuple[int, int]] | None:
         """Stride, padding and output size, as SAME or VALID would give them."""
         size = self.last.shape[1:3]
         stride = (self.draw(st.integers(1, 4)), self.draw(st.integers(1, 4)))
@@ -130,7 +136,9 @@ def _fully_connected(b: _Builder) -> None:
     source, units = b.last, b.draw(st.integers(1, 9))
     output = b.activation((1, units))
     weights, bias = b.weights((units, source.elements), 0, source.elements, source, output)
-    b.append(g.FullyConnected([source.name], output.name, weights=weights, bias=bias, activation=b.clamp(output)), output)
+    b.append(
+        g.FullyConnected([source.name], output.name, weights=weights, bias=bias, activation=b.clamp(output)), output
+    )
 
 
 def _second_operand(b: _Builder) -> g.Tensor:
@@ -172,7 +180,9 @@ def _pool(kind: type[g.AveragePool2D] | type[g.MaxPool2D]) -> Any:
         if window is None:
             return
         output = b.activation((1, *window[2], b.last.shape[3]), like=b.last)
-        operator = kind([b.last.name], output.name, kernel=kernel, stride=window[0], padding=window[1], activation=b.clamp(output))
+        operator = kind(
+            [b.last.name], output.name, kernel=kernel, stride=window[0], padding=window[1], activation=b.clamp(output)
+        )
         b.append(operator, output)
 
     return build
@@ -182,7 +192,11 @@ def _mean(b: _Builder) -> None:
     axes = b.draw(st.sampled_from([(1, 2), (1,), (2,), (3,), (2, 3)]))
     keep_dims = b.draw(st.booleans())
     shape = [size for axis, size in enumerate(b.last.shape) if axis not in axes] if not keep_dims else None
-    kept = tuple(shape) if shape is not None else tuple(1 if axis in axes else size for axis, size in enumerate(b.last.shape))
+    kept = (
+        tuple(shape)
+        if shape is not None
+        else tuple(1 if axis in axes else size for axis, size in enumerate(b.last.shape))
+    )
     output = b.activation(kept, like=b.last if b.draw(st.booleans()) else None)
     if _scale_of(b.last) / _scale_of(output) * 255 * b.last.elements >= 2**31:
         return
@@ -208,7 +222,9 @@ def _concatenation(b: _Builder) -> None:
 
 
 def _stackable(first: tuple[int, ...], second: tuple[int, ...], axis: int) -> bool:
-    return len(first) == len(second) and all(a == b for i, (a, b) in enumerate(zip(first, second, strict=True)) if i != axis)
+    return len(first) == len(second) and all(
+        a == b for i, (a, b) in enumerate(zip(first, second, strict=True)) if i != axis
+    )
 
 
 def _reshape(b: _Builder) -> None:
@@ -248,7 +264,8 @@ _ON_IMAGES = [
     _conv_2d, _depthwise_conv_2d, _pool(g.AveragePool2D), _pool(g.MaxPool2D), _mean, _pad, _concatenation, _reshape,
 ]  # fmt: skip
 _ON_ANYTHING = [
-    _fully_connected, _add, _mul, _softmax, _logistic, _unary(g.Relu, True), _unary(g.Relu6, False), _unary(g.Quantize, True),
+    _fully_connected, _add, _mul, _softmax, _logistic,
+    _unary(g.Relu, True), _unary(g.Relu6, False), _unary(g.Quantize, True),
 ]  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from random_graphs import graphs
 
 from host_engine import HostEngine
+from random_graphs import graphs
 from smidgen import oracle
 from smidgen.blob.reader import read_blob
 from smidgen.formats.tflite_reader import parse_tflite

@@ -142,6 +142,7 @@ OPERATOR_RULES = [
     ("pad", operator("last_parameter", 1), "NOT_ZERO"),
     ("copy", operator("last_parameter", 1), "NOT_ZERO"),
     ("lookup", operator("first_parameter", 1), "NOT_ZERO"),
+    ("softmax", operator("first_parameter", 1), "NOT_ZERO"),
     ("softmax", operator("last_parameter", 1), "NOT_ZERO"),
     # Windows
     ("conv_2d", operator("kernel_h", 0), "BAD_WINDOW"),
@@ -205,7 +206,8 @@ OPERATOR_RULES = [
     ("mul", data("requantization 0", 4, "i", 30), None),
     ("mul", operator("requantization_offset", 0), "OUTSIDE_BLOB"),
     ("mean", data("requantization 0", 4, "i", -32), "BAD_SHIFT"),
-    ("mean", operator("flags", 8), "NOT_ZERO"),
+    ("mean", operator("requantization_offset", 0), "OUTSIDE_BLOB"),
+    ("mean", operator("flags", 8), "BAD_FLAGS"),
     ("softmax", data("requantization 0", 4, "i", 32), "BAD_SHIFT"),
     ("softmax", data("requantization 0", 4, "i", -1), "BAD_SHIFT"),
     ("softmax", data("requantization 0", 8, "i", 1), "BAD_MULTIPLIER"),
@@ -354,8 +356,15 @@ def test_softmax_rows_of_another_length(engine: HostEngine) -> None:
     refuse(engine, blob.sealed(), "BAD_SIZE", "operator", 0)
 
 
+def test_softmax_of_too_many(engine: HostEngine) -> None:
+    operator = Operator(b.SOFTMAX, 0, 1, requantization=struct.pack("<iii", 1 << 30, 23, -248))
+    for count, status in ((4095, None), (4096, "BAD_SIZE")):
+        blob = b.build([Tensor((count,)), Tensor((count,), zero_point=-128)], [operator])
+        refuse(engine, bytes(blob.data), status, "operator", 0)
+
+
 def test_mean_of_too_many(engine: HostEngine) -> None:
-    operator = Operator(b.MEAN, 0, 1, parameters=struct.pack("<I", 1), flags=b.TRUNCATE)
+    operator = Operator(b.MEAN, 0, 1, parameters=struct.pack("<I", 1), requantization=b.scalings(b.ONE))
     for height, status in ((0x7FFF, None), (0x8000, "BAD_SIZE")):
         blob = b.build([Tensor((1, height, 256, 1), offset=1), Tensor((1,), offset=0)], [operator])
         refuse(engine, bytes(blob.data), status, "operator", 0)

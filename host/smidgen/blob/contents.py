@@ -37,7 +37,7 @@ class Span:
 
     offset: int
     size: int
-    purpose: str  # header, tensors, operators, weights, code table, multipliers, biases, shifts, requantization, constant, golden, metadata, padding
+    purpose: str  # as in docs/format.md: header, tensors, weights, code table, multipliers, golden, padding ...
     operator: int | None = None
 
 

@@ -29,8 +29,7 @@ class CodeTable:
     @property
     def table_bytes(self) -> int:
         """Size of the table in a blob."""
-        first, count = self._range()
-        return 4 + (count + 1) // 2
+        return 4 + (self._range()[1] + 1) // 2
 
     def coded_bits(self, counts: NDArray[np.int64]) -> int | None:
         """Bits for symbols that occur `counts[s + 128]` times; None if one of them has no code."""
@@ -43,7 +42,9 @@ class CodeTable:
         first, count = self._range()
         nibbles = np.zeros(count + count % 2, np.uint8)
         nibbles[:count] = self.lengths[first + 128 : first + 128 + count]
-        header = np.array([first], "<i1").tobytes() + bytes([int(self.lengths.max())]) + np.array([count], "<u2").tobytes()
+        header = (
+            np.array([first], "<i1").tobytes() + bytes([int(self.lengths.max())]) + np.array([count], "<u2").tobytes()
+        )
         return header + (nibbles[0::2] | (nibbles[1::2] << 4)).astype(np.uint8).tobytes()
 
     def _range(self) -> tuple[int, int]:

@@ -12,7 +12,6 @@ from smidgen.network import Kind
 from smidgen.requantization import MAX_SHIFT, MIN_SHIFT
 
 NO_TENSOR = 0xFFFF
-TRUNCATE = 8
 PLAIN_KERNEL = 0
 
 _WINDOW_BYTES = 16
@@ -44,7 +43,7 @@ _FIELDS = {
     Kind.MUL: KindFields(clamp=True, input2=True, requantization=True, parameter_bytes=4),
     Kind.AVERAGE_POOL_2D: KindFields(clamp=True, parameter_bytes=_WINDOW_BYTES),
     Kind.MAX_POOL_2D: KindFields(clamp=True, parameter_bytes=_WINDOW_BYTES),
-    Kind.MEAN: KindFields(requantization=True, flags=TRUNCATE, parameter_bytes=4),
+    Kind.MEAN: KindFields(requantization=True, parameter_bytes=4),
     Kind.PAD: KindFields(parameter_bytes=12),
     Kind.COPY: KindFields(parameter_bytes=12),
     Kind.LOOKUP: KindFields(table=True),
@@ -141,7 +140,7 @@ def check_unused_fields(source: OperatorSource) -> None:
     source.require(not any(rest), f"unused parameter bytes are {rest.hex(' ')}, expected zeros")
     if not fields.input2:
         source.require_equal("input2", record.input2, NO_TENSOR)
-    if not fields.requantization or record.flags & TRUNCATE:
+    if not fields.requantization:
         source.require_equal("requantization_offset", record.requantization_offset, 0)
     _check_clamp(source, fields)
     _check_unused_weights(source, fields)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from smidgen import network as n
-from smidgen.blob.reader_fields import TRUNCATE, OperatorSource, check_tensors, check_unused_fields
+from smidgen.blob.reader_fields import OperatorSource, check_tensors, check_unused_fields
 from smidgen.blob.reader_weights import RAW, WeightShape
 from smidgen.network import Kind
 
 SOFTMAX_ZERO_POINT = -128
+SOFTMAX_LIMIT = 4095  # elements of a row
 MEAN_LIMIT = 2**23  # elements averaged stay below, so that their sum fits 32 bits
 LOOKUP_ENTRIES = 256
 
@@ -108,7 +109,6 @@ def _read_pool(source: OperatorSource) -> n.NetworkOperator:
     for dilation, name in zip(window.dilation, ("dilation_h", "dilation_w"), strict=True):
         source.require_equal(name, dilation, 1)
     source.require_equal("number of output channels", source.output.dimensions[3], source.input.dimensions[3])
-    source.require_equal("zero point of the output", source.output.zero_point, source.input.zero_point)
     return n.PoolOperator(
         source.kind, record.input, record.output, record.activation_min, record.activation_max, window=window
     )
@@ -121,8 +121,7 @@ def _read_mean(source: OperatorSource) -> n.NetworkOperator:
     source.require_divides(inner, source.output.elements, "inner", "output elements")
     averaged = source.input.elements // source.output.elements
     source.require(averaged < MEAN_LIMIT, f"it averages {averaged} elements, the limit is {MEAN_LIMIT - 1}")
-    truncate = bool(record.flags & TRUNCATE)
-    ((multiplier, shift),) = [(0, 0)] if truncate else source.factors(1)
+    ((multiplier, shift),) = source.factors(1)
     return n.MeanOperator(
         source.kind,
         record.input,
@@ -130,7 +129,6 @@ def _read_mean(source: OperatorSource) -> n.NetworkOperator:
         inner=inner,
         multiplier=multiplier,
         shift=shift,
-        truncate=truncate,
     )
 
 
@@ -177,6 +175,8 @@ def _read_softmax(source: OperatorSource) -> n.NetworkOperator:
     source.require_equal("number of output elements", source.output.elements, source.input.elements)
     source.require_equal("last dimension of the output", source.output.dimensions[3], source.input.dimensions[3])
     source.require_equal("zero point of the output", source.output.zero_point, SOFTMAX_ZERO_POINT)
+    row = source.input.dimensions[3]
+    source.require(row <= SOFTMAX_LIMIT, f"its rows have {row} elements, the limit is {SOFTMAX_LIMIT}")
     multiplier, shift, minimum = source.requantization(3)
     source.require(multiplier >= 0, f"multiplier is {multiplier}, it must be 0 .. 2^31-1")
     source.require(0 <= shift <= 31, f"shift is {shift}, expected 0 .. 31")

@@ -25,7 +25,7 @@ OPERATOR_BYTES = 48
 INT8 = 1
 CONSTANT = 1
 RAW, HUFFMAN = 1, 2
-SHARED_MULTIPLIER, BIAS_16, NO_BIAS, TRUNCATE = 1, 2, 4, 8
+SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 NO_TENSOR = 0xFFFF
 _LIMITS = {"tensors": 0xFFFE, "operators": 0xFFFF, "inputs": 0xFF, "outputs": 0xFF, "golden vectors": 0xFFFF}
 _WORKING_MEMORY_LIMIT = 1 << 24
@@ -71,7 +71,9 @@ class _Writer:
                 raise ModelError(f"the model has {count} {what}; a blob can hold {_LIMITS[what]}")
         for what, size in (("arena", self.plan.arena_bytes), ("scratch", self.plan.scratch_bytes)):
             if size >= _WORKING_MEMORY_LIMIT:
-                raise ModelError(f"the model needs {size} bytes of {what}; a blob can ask for {_WORKING_MEMORY_LIMIT - 1}")
+                raise ModelError(
+                    f"the model needs {size} bytes of {what}; a blob can ask for {_WORKING_MEMORY_LIMIT - 1}"
+                )
 
     def _header(self, golden_offset: int, metadata_offset: int, metadata_bytes: int) -> bytes:
         return struct.pack(
@@ -125,9 +127,7 @@ class _Writer:
                 fields.parameters = _window(operator.window)
             case n.MeanOperator():
                 fields.parameters = struct.pack("<I", operator.inner)
-                fields.flags = TRUNCATE if operator.truncate else 0
-                if not operator.truncate:
-                    fields.requantization = self._store(struct.pack("<ii", operator.multiplier, operator.shift), 4)
+                fields.requantization = self._store(struct.pack("<ii", operator.multiplier, operator.shift), 4)
             case n.PadOperator():
                 fields.parameters = struct.pack("<6H", *(amount for pair in operator.paddings for amount in pair))
             case n.CopyOperator():
@@ -144,7 +144,11 @@ class _Writer:
     def _weighted(self, index: int, operator: n.WeightedOperator, fields: _Fields) -> None:
         plan = self.plan.weights[index]
         if plan.table is None:
-            fields.weights, fields.bits, fields.coding = self._store(operator.weights.tobytes(), 4), 8 * operator.weights.size, RAW
+            fields.weights, fields.bits, fields.coding = (
+                self._store(operator.weights.tobytes(), 4),
+                8 * operator.weights.size,
+                RAW,
+            )
         else:
             table = self.plan.code_tables[plan.table]
             stream, fields.bits = encode(operator.weights, table)

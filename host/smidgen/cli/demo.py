@@ -20,7 +20,13 @@ _ROWS = 8
 
 
 @click.command()
-@click.option("--port", default="sim:unix", show_default=True, envvar="SMIDGEN_PORT", help="The board: 'sim:unix' or a serial port.")
+@click.option(
+    "--port",
+    default="sim:unix",
+    show_default=True,
+    envvar="SMIDGEN_PORT",
+    help="The board: 'sim:unix' or a serial port.",
+)
 @click.option("--windows", type=click.IntRange(min=1), help="At most so many windows.  [default: all]")
 @json_option
 def demo(port: str, windows: int | None, as_json: bool) -> None:
@@ -80,7 +86,7 @@ class _LiveView:
 
 
 def _print(result: DemoResult) -> None:
-    table = Table(title=f"Seven exercises, {result.windows} windows of subjects {_listed(result.test_subjects)}, never seen in training",
+    table = Table(title=f"{result.windows} windows of subjects {_listed(result.test_subjects)}, not seen in training",
                   title_justify="left", show_header=False)  # fmt: skip
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -88,11 +94,15 @@ def _print(result: DemoResult) -> None:
     table.add_row("accuracy, int8 host reference", f"{100 * result.accuracy_host:.2f} %")
     table.add_row("accuracy, int8 on the board", f"{100 * result.accuracy_board:.2f} %")
     verdict = "yes" if result.is_exact else "[bold red]NO[/]"
-    table.add_row("board equals reference, bit for bit", f"{verdict} ({result.exact_windows} of {result.windows} windows)")
+    table.add_row(
+        "board equals reference, bit for bit", f"{verdict} ({result.exact_windows} of {result.windows} windows)"
+    )
     table.add_row("blob / float weights", f"{bytes_text(result.blob_bytes)} / {bytes_text(result.float_bytes)}")
     table.add_row("arena + scratch", f"{bytes_text(result.arena_bytes)} + {bytes_text(result.scratch_bytes)}")
     table.add_row("MACs", f"{result.macs:,}")
-    table.add_row("latency, median / 95th percentile", f"{result.latency_median / 1000:.2f} / {result.latency_p95 / 1000:.2f} ms")
+    table.add_row(
+        "latency, median / 95th percentile", f"{result.latency_median / 1000:.2f} / {result.latency_p95 / 1000:.2f} ms"
+    )
     results.print(table)
     note(f"board: {result.board} on {result.port}; latency measured there")
 

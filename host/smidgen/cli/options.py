@@ -14,7 +14,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")(
+        command
+    )
 
 
 def port_option(command: Callable[..., Any]) -> Callable[..., Any]:

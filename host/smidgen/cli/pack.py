@@ -45,4 +45,6 @@ def pack(
         print_json({"output": str(output), **packed.report.as_dict()})
         return
     print_report(packed.report)
-    results.print(f"wrote {output}: {len(packed.data):,} bytes ({model.name}: {model.stat().st_size:,} bytes)", soft_wrap=True)
+    results.print(
+        f"wrote {output}: {len(packed.data):,} bytes ({model.name}: {model.stat().st_size:,} bytes)", soft_wrap=True
+    )

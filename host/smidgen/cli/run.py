@@ -28,7 +28,11 @@ def run(blob: Path, inputs: Path, output: Path | None, port: str, heap_bytes: in
     """Run BLOB on every sample of the input file and show the results."""
     with progress_bar() as progress:
         result = runner.run_file(
-            blob, inputs, port, heap_bytes=heap_bytes, progress=lambda done, total: progress(f"running on {port}", done, total)
+            blob,
+            inputs,
+            port,
+            heap_bytes=heap_bytes,
+            progress=lambda done, total: progress(f"running on {port}", done, total),
         )
     if output is not None:
         _save(result, output)
@@ -49,7 +53,12 @@ def _save(result: runner.RunResult, path: Path) -> None:
 
 
 def _table(result: runner.RunResult) -> Table:
-    table = Table(title=f"{len(result.outputs[0])} samples on {result.port}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=f"{len(result.outputs[0])} samples on {result.port}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     table.add_column("sample", justify="right")
     table.add_column("largest" if result.labels is None else "label")
     table.add_column("score", justify="right")

@@ -46,7 +46,9 @@ def _operators(report: BlobReport) -> Table:
 
 
 def _edges(tensors: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{_shape(t['shape'])} int8, scale {t['scale']:.6g}, zero point {t['zero_point']}" for t in tensors)
+    return ", ".join(
+        f"{_shape(t['shape'])} int8, scale {t['scale']:.6g}, zero point {t['zero_point']}" for t in tensors
+    )
 
 
 def _totals(report: BlobReport) -> Table:

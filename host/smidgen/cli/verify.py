@@ -22,7 +22,13 @@ from smidgen.errors import MismatchError
 @heap_option
 @json_option
 def verify(
-    blob: Path, golden: Path | None, against: Path | None, inputs: Path | None, port: str, heap_bytes: int | None, as_json: bool
+    blob: Path,
+    golden: Path | None,
+    against: Path | None,
+    inputs: Path | None,
+    port: str,
+    heap_bytes: int | None,
+    as_json: bool,
 ) -> None:
     """Check that BLOB gives exactly the expected numbers; exit 0 only if every input is exact.
 

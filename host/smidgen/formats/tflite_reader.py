@@ -30,7 +30,9 @@ _DTYPES: dict[int, Any] = {
 }
 _TYPE_NAMES = {value: name for name, value in vars(tflite.TensorType).items() if isinstance(value, int)}
 _OPERATOR_NAMES = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
-_ACTIVATION_NAMES = {value: name for name, value in vars(tflite.ActivationFunctionType).items() if isinstance(value, int)}
+_ACTIVATION_NAMES = {
+    value: name for name, value in vars(tflite.ActivationFunctionType).items() if isinstance(value, int)
+}
 _ACTIVATION_TYPES = (np.dtype(np.int8), np.dtype(np.float32))
 _MAX_RANK = 4
 _MAX_DIMENSION = 0xFFFF
@@ -123,7 +125,9 @@ class _Reader:
     def read(self) -> g.Graph:
         model = tflite.Model.GetRootAs(self.data, 0)
         if model.SubgraphsLength() != 1:
-            raise ModelError(f"{self.label} has {model.SubgraphsLength()} subgraphs; only models with exactly 1 can be packed")
+            raise ModelError(
+                f"{self.label} has {model.SubgraphsLength()} subgraphs; only models with exactly 1 can be packed"
+            )
         subgraph = model.Subgraphs(0)
         for index in range(subgraph.TensorsLength()):
             self._read_tensor(model, subgraph.Tensors(index), index)
@@ -157,7 +161,9 @@ class _Reader:
         raw = buffer.DataAsNumpy()
         expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if raw.size != expected:
-            raise ModelError(f"{self.label}: tensor {name!r} of shape {list(shape)} needs {expected} bytes, its buffer has {raw.size}")
+            raise ModelError(
+                f"{self.label}: tensor {name!r} {list(shape)} needs {expected} bytes, its buffer has {raw.size}"
+            )
         return np.frombuffer(raw.tobytes(), dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
     def _read_operator(self, model: Any, operator: Any, index: int) -> None:
@@ -209,7 +215,9 @@ def _check_activations(graph: g.Graph, operator: g.Operator) -> None:
         if not 1 <= len(tensor.shape) <= _MAX_RANK:
             raise _Refused(f"tensor {name!r} has {len(tensor.shape)} dimensions; 1 to {_MAX_RANK} are supported")
         if min(tensor.shape) < 1 or max(tensor.shape) > _MAX_DIMENSION:
-            raise _Refused(f"tensor {name!r} has shape {list(tensor.shape)}; each dimension must be 1 to {_MAX_DIMENSION}")
+            raise _Refused(
+                f"tensor {name!r} has shape {list(tensor.shape)}; each dimension must be 1 to {_MAX_DIMENSION}"
+            )
         if tensor.dtype == np.int8 and (tensor.quantization is None or not tensor.quantization.is_per_tensor):
             raise _Refused(f"int8 tensor {name!r} needs one scale and one zero point")
         _check_scale(tensor)
@@ -231,7 +239,7 @@ def _check_scale(tensor: g.Tensor) -> None:
 def _dtype_name(dtype: Any) -> str:
     for code, known in _DTYPES.items():
         if np.dtype(known) == dtype:
-            return _TYPE_NAMES[code].lower()
+            return str(_TYPE_NAMES[code]).lower()
     return "of an unsupported type"
 
 
@@ -253,7 +261,7 @@ def _window(context: _Context, options: Any, kernel: tuple[int, int], dilation: 
     """stride, padding and activation of an operator with a window; checks shapes against each other."""
     shape, output = context.tensor(0).shape, context.output.shape
     if len(shape) != 4 or len(output) != 4:
-        raise _Refused(f"input and output must have 4 dimensions [batch, height, width, channels], they have {len(shape)} and {len(output)}")
+        raise _Refused(f"input and output must have 4 dimensions, they have {len(shape)} and {len(output)}")
     if shape[0] != 1:
         raise _Refused(f"the batch is {shape[0]}; one input at a time is supported")
     stride = (options.StrideH(), options.StrideW())
@@ -356,11 +364,15 @@ def _fully_connected(context: _Context) -> g.Operator:
     if options.WeightsFormat() != 0:
         raise _Refused("shuffled weights are not supported")
     if len(weights.shape) != 2 or context.tensor(0).elements % weights.shape[1]:
-        raise _Refused(f"weights of shape {list(weights.shape)} do not fit an input of shape {list(context.tensor(0).shape)}")
+        raise _Refused(
+            f"weights of shape {list(weights.shape)} do not fit an input of shape {list(context.tensor(0).shape)}"
+        )
     rows = context.tensor(0).elements // weights.shape[1]
     if context.output.elements != rows * weights.shape[0] or context.output.shape[-1] != weights.shape[0]:
         raise _Refused(f"output shape {list(context.output.shape)}, expected {rows} x {weights.shape[0]} elements")
-    return g.FullyConnected(**context.common, **constants, activation=_fused_activation(options.FusedActivationFunction()))
+    return g.FullyConnected(
+        **context.common, **constants, activation=_fused_activation(options.FusedActivationFunction())
+    )
 
 
 def _binary(operator: type[g.Add] | type[g.Mul], table: type) -> Callable[[_Context], g.Operator]:

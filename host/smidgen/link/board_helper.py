@@ -46,12 +46,17 @@ class _smg:
     def append(data, packed):
         _smg.file.write(_smg.unpack(data, packed))
 
+    def finish():
+        file, _smg.file = _smg.file, None
+        if file:
+            file.close()
+
     def abandon(name):
-        try:
-            _smg.file.close()
-            _smg.os.remove(name)
-        except (OSError, AttributeError):
-            pass
+        for step in (_smg.finish, lambda: _smg.os.remove(name)):
+            try:
+                step()
+            except OSError:
+                pass
 
     def parts(name):
         buffer = memoryview(bytearray(512))

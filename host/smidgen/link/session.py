@@ -129,6 +129,7 @@ class Board:
             raise InputError(f"the value of {expression} on the board is no literal: {text.strip()}") from None
 
     def hello(self) -> BoardInfo:
+        self._collect()
         text = self.exec(board_helper.HELLO)
         version, machine, platform, mpy, free_bytes, smidgen_version, problem = ast.literal_eval(text)
         number = ".".join(map(str, version[:3]))
@@ -150,7 +151,7 @@ class Board:
             self.exec(f"_smg.create({temporary!r})")
             for _, arguments in self._chunks(data, progress):
                 self.exec(f"_smg.append({arguments})")
-            self.exec("_smg.file.close()")
+            self.exec("_smg.finish()")
             if not self._matches(self.eval(f"_smg.file_digest({temporary!r})"), data):
                 raise BoardError(f"{name} did not arrive intact on the board: its hash is wrong; try again")
             self.exec(f"_smg.os.rename({temporary!r},{name!r})")
@@ -213,9 +214,9 @@ class Board:
             raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
 
     def _collect(self) -> None:
-        """Before something large is allocated, in an exec of its own: code is compiled to the next free place, and after
-        many uploads that is the middle of the heap, where it would stand between two halves that are too small."""
-        self.exec("_smg.gc.collect()")
+        """To be called before the board allocates what stays, in an exec of its own: without it that lands behind
+        all garbage of the session so far, in the middle of the heap, and leaves no large piece free."""
+        self.exec("__import__('gc').collect()")
 
     def _chunks(self, data: bytes, progress: Progress | None) -> Iterator[tuple[int, str]]:
         """Offset and encoded arguments of every chunk; reports a chunk when the next is asked for."""
@@ -227,10 +228,12 @@ class Board:
 
     def _install_helper(self) -> None:
         if not self._helper:
+            self._collect()
             self._deflate = self.exec(board_helper.INSTALL).strip() == "True"
             self._helper = True
 
     def _require_smidgen(self) -> None:
+        self._collect()
         try:
             self.exec("_smg.module()")
         except BoardError as error:

@@ -36,7 +36,11 @@ def fold_activation(graph: Graph) -> None:
     """
     for relu in [operator for operator in graph.operators if isinstance(operator, Relu | Relu6)]:
         source = graph.producer(relu.inputs[0])
-        if not isinstance(source, _CLAMPING) or len(graph.consumers(source.output)) > 1 or source.output in graph.outputs:
+        if (
+            not isinstance(source, _CLAMPING)
+            or len(graph.consumers(source.output)) > 1
+            or source.output in graph.outputs
+        ):
             continue
         activation = Activation.RELU6 if isinstance(relu, Relu6) else Activation.RELU
         combined = _COMBINED.get((source.activation, activation))
@@ -51,5 +55,6 @@ def _same_meaning(graph: Graph, first: str, second: str) -> bool:
     if a.dtype != np.int8 or a.quantization is None or b.quantization is None:
         return True
     return bool(
-        a.quantization.scale[0] == b.quantization.scale[0] and a.quantization.zero_point[0] == b.quantization.zero_point[0]
+        a.quantization.scale[0] == b.quantization.scale[0]
+        and a.quantization.zero_point[0] == b.quantization.zero_point[0]
     )

@@ -38,7 +38,11 @@ def _per_channel_constant(graph: Graph, operator: Mul | Add) -> NDArray[np.float
     channels = graph.tensors[operator.output].shape[-1]
     for name in operator.inputs:
         tensor = graph.tensors[name]
-        if tensor.data is not None and tensor.elements in (1, channels) and (tensor.shape or (1,))[-1] == tensor.elements:
+        if (
+            tensor.data is not None
+            and tensor.elements in (1, channels)
+            and (tensor.shape or (1,))[-1] == tensor.elements
+        ):
             return np.broadcast_to(tensor.data.astype(np.float32).reshape(-1), (channels,))
     return None
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from smidgen.graph import Add, Dequantize, FullyConnected, Graph, Logistic, Mul, Operator, Quantize, Relu, Relu6, Reshape, Softmax
+from smidgen.graph import (
+    Add,
+    Dequantize,
+    FullyConnected,
+    Graph,
+    Logistic,
+    Mul,
+    Operator,
+    Quantize,
+    Relu,
+    Relu6,
+    Reshape,
+    Softmax,
+)
 
 _ELEMENTWISE = (Logistic, Relu, Relu6, Quantize, Dequantize, Reshape)
 

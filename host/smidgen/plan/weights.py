@@ -53,7 +53,9 @@ def plan_weights(network: Network, tile_bytes: int = TILE_BYTES) -> tuple[dict[i
     return dict(sorted(plans.items())), tables
 
 
-def _weight_plan(operator: WeightedOperator, tables: Sequence[CodeTable], number: int | None, tile_bytes: int) -> WeightPlan:
+def _weight_plan(
+    operator: WeightedOperator, tables: Sequence[CodeTable], number: int | None, tile_bytes: int
+) -> WeightPlan:
     channels, per_channel = operator.weights.shape
     if number is None:
         return WeightPlan(None, channels, 0)

@@ -15,15 +15,15 @@ from smidgen import graph as g
 from smidgen.quantize.calibration import Calibration
 from smidgen.quantize.ranges import Progress
 from smidgen.quantize.simulation import dequantized, last_uses, on_grid, run_simulated_operator
-from smidgen.formats.tflite_reader import dequantize_constant
-from smidgen.quantize.weight_rounding import round_weights
 from smidgen.quantize.weights import LARGEST_BIAS
 from smidgen.reference.float_executor import Floats, run_float_operator, starting_values, weighted_sums
 
 _LARGEST_TENSOR = 8_000_000  # elements of an activation over all samples: 32 MB
 
 
-def correct_biases(graph: g.Graph, quantized: g.Graph, calibration: Calibration, progress: Progress | None = None, round_them: bool=False) -> None:
+def correct_biases(
+    graph: g.Graph, quantized: g.Graph, calibration: Calibration, progress: Progress | None = None
+) -> None:
     """Change the biases of int8 graph `quantized`, made from float `graph`, in place."""
     largest = max(tensor.elements for tensor in graph.activations())
     inputs = calibration.taken(max(1, _LARGEST_TENSOR // largest)).inputs
@@ -36,13 +36,11 @@ def correct_biases(graph: g.Graph, quantized: g.Graph, calibration: Calibration,
         original = originals.get(operator.output)
         exact[operator.output] = run_float_operator(graph, original, exact) if original else exact[operator.inputs[0]]
         if isinstance(operator, g.Weighted) and isinstance(original, g.Weighted):
-            if round_them:
-                _reround(graph, original, quantized, real, operator, simulated[operator.inputs[0]])
             target = weighted_sums(graph, original, exact[original.inputs[0]])
             _correct(quantized, real, operator, target - weighted_sums(real, operator, simulated[operator.inputs[0]]))
         simulated[operator.output] = run_simulated_operator(quantized, real, operator, simulated)
         for name in finished:
-            exact.pop(name), simulated.pop(name)
+            del exact[name], simulated[name]
         if progress is not None:
             progress("biases", index + 1, len(quantized.operators))
 
@@ -56,13 +54,6 @@ def _correct(quantized: g.Graph, real: g.Graph, operator: g.Weighted, error: Flo
     scale = tensor.quantization.scale.astype(np.float64)
     tensor.data = _saturated(tensor.data + np.rint(mean / scale))
     real.tensors[operator.bias].data = (tensor.data * scale).astype(np.float32)
-
-
-def _reround(graph: g.Graph, original: g.Weighted, quantized: g.Graph, real: g.Graph, operator: g.Weighted, x: Floats) -> None:
-    tensor = quantized.tensors[operator.weights]
-    scales, axis = tensor.quantization.scale, tensor.quantization.axis
-    tensor.data = round_weights(quantized, operator, graph.constant(original.weights), scales, axis, x)
-    real.tensors[operator.weights].data = dequantize_constant(tensor)
 
 
 def _saturated(values: NDArray[np.float64]) -> NDArray[np.int32]:

@@ -56,7 +56,11 @@ def load_calibration(path: str | Path, graph: Graph, scale: float = 1.0, offset:
 
 
 def as_calibration(
-    arrays: Mapping[str, Array] | Array, graph: Graph, scale: float = 1.0, offset: float = 0.0, label: str = "calibration data"
+    arrays: Mapping[str, Array] | Array,
+    graph: Graph,
+    scale: float = 1.0,
+    offset: float = 0.0,
+    label: str = "calibration data",
 ) -> Calibration:
     """The same from arrays: one array for a model with one input, or arrays by name. `label` names them in messages."""
     if not isinstance(arrays, Mapping):
@@ -79,7 +83,9 @@ def as_calibration(
 def _only_input(graph: Graph, label: str) -> str:
     if len(graph.inputs) != 1:
         names = ", ".join(map(repr, graph.inputs))
-        raise InputError(f"{label}: the model has {len(graph.inputs)} inputs ({names}); give a .npz file with an array for each")
+        raise InputError(
+            f"{label}: the model has {len(graph.inputs)} inputs ({names}); give a .npz file with an array for each"
+        )
     return graph.inputs[0]
 
 
@@ -121,7 +127,8 @@ def _choose(arrays: Mapping[str, Array], graph: Graph, name: str, label: str) ->
 def _fits(array: Array, tensor: Tensor) -> bool:
     """Whether `array` is [samples, *shape], apart from dimensions of 1."""
     wanted = [size for size in tensor.shape if size != 1]
-    return array.ndim > 0 and len(array) > 0 and array.dtype.kind in "iubf" and [s for s in array.shape[1:] if s != 1] == wanted
+    numbers = array.ndim > 0 and len(array) > 0 and array.dtype.kind in "iubf"
+    return numbers and [size for size in array.shape[1:] if size != 1] == wanted
 
 
 def _checked(array: Array, tensor: Tensor, scale: float, offset: float, label: str) -> Floats:
@@ -135,5 +142,7 @@ def _checked(array: Array, tensor: Tensor, scale: float, offset: float, label: s
     finite = np.isfinite(values)
     if not finite.all():
         sample = int(np.argmin(finite.reshape(len(values), -1).all(axis=1)))
-        raise InputError(f"{where} hold {int((~finite).sum())} numbers that are not finite, the first in sample {sample}")
-    return values.reshape(len(values), *tensor.shape)
+        count = int((~finite).sum())
+        raise InputError(f"{where} hold {count} numbers that are not finite, the first in sample {sample}")
+    shaped: Floats = values.reshape(len(values), *tensor.shape)
+    return shaped

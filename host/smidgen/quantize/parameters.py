@@ -31,14 +31,14 @@ def scale_for(low: float, high: float) -> tuple[float, int]:
 
 
 def choose_parameters(
-    graph: Graph, groups: Groups, observations: Mapping[str, Observation], methods: Mapping[str, str], default: str
+    graph: Graph, groups: Groups, observations: Mapping[str, Observation], method: str
 ) -> dict[str, Quantization]:
-    """Quantization of every activation. `methods` gives the method of single groups, `default` that of the others."""
+    """Quantization of every activation of a float graph, with ranges chosen by `method`."""
     ranges: dict[str, tuple[float, float]] = {}
     for tensor in graph.activations():
         if tensor.name not in groups.derived:
             leader = groups.leader(tensor.name)
-            low, high = _range(graph, tensor.name, observations[tensor.name], methods.get(leader, default))
+            low, high = _range(graph, tensor.name, observations[tensor.name], method)
             known = ranges.get(leader, (0.0, 0.0))
             ranges[leader] = min(known[0], low), max(known[1], high)
     chosen = {leader: scale_for(low, high) for leader, (low, high) in ranges.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,25 +13,13 @@ from smidgen.errors import ModelError
 from smidgen.passes import simplify
 from smidgen.quantize.bias_correction import correct_biases
 from smidgen.quantize.calibration import Calibration, as_calibration
+from smidgen.quantize.global_pool import pool_to_mean
 from smidgen.quantize.parameters import choose_parameters
 from smidgen.quantize.ranges import Progress, check_method, observe
 from smidgen.quantize.sharing import Groups, find_groups
 from smidgen.quantize.weights import quantize_bias, quantize_constant, quantize_weights, weight_scales
 
-DEFAULT_METHOD = "minmax"
-_UNUSABLE = (g.Quantize, g.Dequantize)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to quantise; the defaults are what measures best (docs/quantization.md)."""
-
-    method: str = DEFAULT_METHOD  # of choosing activation ranges
-    input_method: str = "minmax"  # the same for the network's inputs
-    per_channel_fully_connected: bool = True  # False: one scale, for TFLite interpreters that know no other
-    clip_weights: bool = False
-    correct_biases: bool = True
-    round_weights: bool = False
+DEFAULT_METHOD = "mse"  # measures best, see docs/quantization.md
 
 
 def quantize(
@@ -39,29 +27,32 @@ def quantize(
     calibration: Calibration | Mapping[str, g.Array] | g.Array,
     method: str = DEFAULT_METHOD,
     *,
-    options: Options | None = None,
+    bias_correction: bool = True,
+    per_channel_fully_connected: bool = True,
     progress: Progress | None = None,
 ) -> g.Graph:
     """An int8 graph that computes what float `graph` does; `graph` stays as it is.
 
     calibration: real inputs of the float model, [samples, *shape] for each network input.
-    method: see RANGE_METHODS; `options` replaces it and gives every choice. `progress(stage, done, total)` is called
-    now and then. Raises ModelError for what cannot be quantised, InputError for calibration data that do not fit.
+    method: how the range of an activation is chosen, one of RANGE_METHODS.
+    per_channel_fully_connected: False gives FULLY_CONNECTED one scale for all outputs, for TFLite interpreters that
+    know no other.
+    progress: called with what is being done, how much of it is done, and how much there is.
+
+    Raises ModelError for a model that cannot be quantised, InputError for calibration data that do not fit it.
     """
-    options = options or Options(method)
-    check_method(options.method)
-    check_method(options.input_method)
+    check_method(method)
     if not isinstance(calibration, Calibration):
         calibration = as_calibration(calibration, graph)
     prepared = simplify(copy.deepcopy(graph))
     _check(prepared)
-    observations = observe(prepared, calibration, progress)
+    pool_to_mean(prepared)
     groups = find_groups(prepared)
-    methods = {groups.leader(name): options.input_method for name in prepared.inputs}
-    parameters = choose_parameters(prepared, groups, observations, methods, options.method)
-    quantized = _Builder(prepared, groups, parameters, options).build()
-    if options.correct_biases:
-        correct_biases(prepared, quantized, calibration, progress, options.round_weights)
+    parameters = choose_parameters(prepared, groups, observe(prepared, calibration, progress), method)
+    quantized = _Builder(prepared, groups, parameters, per_channel_fully_connected).build()
+    quantized.metadata["quantization_method"] = method
+    if bias_correction:
+        correct_biases(prepared, quantized, calibration, progress)
     return quantized
 
 
@@ -70,7 +61,7 @@ def _check(graph: g.Graph) -> None:
         raise ModelError(f"{graph.name or 'the model'} is int8 already; quantisation takes a float32 model")
     for operator in graph.operators:
         where = f"{operator.source or operator.output} {operator.kind}"
-        if isinstance(operator, _UNUSABLE):
+        if isinstance(operator, g.Quantize | g.Dequantize):
             raise ModelError(f"{where}: cannot be quantised; export the model in float32 throughout")
         if isinstance(operator, g.Concatenation) and operator.activation != g.Activation.NONE:
             raise ModelError(f"{where}: a fused activation ({operator.activation.value}) cannot be quantised")
@@ -83,10 +74,12 @@ def _check(graph: g.Graph) -> None:
 class _Builder:
     """Builds the int8 graph from a float graph and the parameters of its activations."""
 
-    def __init__(self, graph: g.Graph, groups: Groups, parameters: Mapping[str, g.Quantization], options: Options) -> None:
-        self.graph, self.groups, self.parameters, self.options = graph, groups, parameters, options
+    def __init__(
+        self, graph: g.Graph, groups: Groups, parameters: Mapping[str, g.Quantization], per_channel: bool
+    ) -> None:
+        self.graph, self.groups, self.parameters, self.per_channel = graph, groups, parameters, per_channel
         self.result = g.Graph(inputs=list(graph.inputs), outputs=list(graph.outputs), name=graph.name)
-        self.result.metadata = {**graph.metadata, "quantization_method": options.method}
+        self.result.metadata = dict(graph.metadata)
 
     def build(self) -> g.Graph:
         for tensor in self.graph.activations():
@@ -130,7 +123,7 @@ class _Builder:
         channels = weights.shape[0 if axis is None else axis]
         bias = self.graph.constant(operator.bias) if operator.bias else np.zeros(channels, np.float32)
         input_scale, output_scale = (float(self.parameters[n].scale[0]) for n in (operator.inputs[0], operator.output))
-        scales = weight_scales(weights, bias, axis, input_scale, output_scale, self.options.clip_weights)
+        scales = weight_scales(weights, bias, axis, input_scale, output_scale)
         values = quantize_weights(weights, scales, axis)
         operator.weights = self.add_symmetric(operator.weights, values, scales, axis)
         bias_scales = (input_scale * scales.astype(np.float64)).astype(np.float32)
@@ -139,10 +132,11 @@ class _Builder:
         operator.bias = self.add_symmetric(operator.bias or f"{operator.output}_bias", biases, bias_scales, bias_axis)
 
     def channel_axis(self, operator: g.Weighted) -> int | None:
-        if isinstance(operator, g.FullyConnected) and not self.options.per_channel_fully_connected:
+        if isinstance(operator, g.FullyConnected) and not self.per_channel:
             return None
         return 3 if isinstance(operator, g.DepthwiseConv2D) else 0
 
     def add_symmetric(self, name: str, values: g.Array, scales: g.Array, axis: int | None) -> str:
         quantization = g.Quantization(scales, np.zeros(scales.size, np.int32), axis if scales.size > 1 else None)
-        return self.result.add(g.Tensor(self.result.new_name(name), values.shape, values.dtype, quantization, values)).name
+        tensor = g.Tensor(self.result.new_name(name), values.shape, values.dtype, quantization, values)
+        return self.result.add(tensor).name

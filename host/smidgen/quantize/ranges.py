@@ -24,7 +24,7 @@ BINS = 2048
 CHUNK_ELEMENTS = 4_000_000  # activations computed at once: 16 MB
 _LEVELS = 255
 _CLIPPINGS = np.linspace(0.1, 1.0, 91)  # fractions of the largest value that are tried as limits
-_MAX_GAIN_SWEEPS = 3
+_MAX_SWEEPS = 3
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Observation:
 
     @property
     def centres(self) -> NDArray[np.float64]:
-        return self.low + (np.arange(BINS) + 0.5) * ((self.high - self.low) / BINS)
+        return np.asarray(self.low + (np.arange(BINS) + 0.5) * ((self.high - self.low) / BINS))
 
     def range(self, method: str) -> tuple[float, float]:
         """Smallest and largest value that int8 shall represent: low <= 0 <= high."""
@@ -73,8 +73,7 @@ class Observation:
         counts = np.concatenate((self.counts, [self.zeros]))[order]
         cumulated = np.cumsum(counts) / counts.sum()
         outside = 1 - percent / 100
-        low = values[order][np.searchsorted(cumulated, outside)]
-        high = values[order][min(np.searchsorted(cumulated, 1 - outside), BINS)]
+        low, high = values[order][np.minimum(np.searchsorted(cumulated, [outside, 1 - outside]), BINS)]
         half = (self.high - self.low) / BINS / 2  # a bin is covered whole
         return max(self.low, float(low) - half), min(self.high, float(high) + half)
 
@@ -84,7 +83,7 @@ class Observation:
         Rounding a value between the limits errs by scale**2 / 12 on average; exact zeros stay exact.
         """
         low, high = min(self.low, 0.0), max(self.high, 0.0)
-        for _ in range(_MAX_GAIN_SWEEPS):
+        for _ in range(_MAX_SWEEPS):
             before = low, high
             if self.high > 0:
                 high = self._best([(low, self.high * part) for part in _CLIPPINGS])[1]
@@ -102,7 +101,7 @@ class Observation:
         low, high = limits
         beyond = np.maximum(self.centres - high, 0) + np.maximum(low - self.centres, 0)
         rounding = ((high - low) / _LEVELS) ** 2 / 12
-        return float(np.sum(self.counts * np.where(beyond > 0, beyond**2, 0)) + rounding * np.sum(self.counts[beyond == 0]))
+        return float(np.sum(self.counts * np.where(beyond > 0, beyond**2, rounding)))
 
 
 def observe(graph: Graph, calibration: Calibration, progress: Progress | None = None) -> dict[str, Observation]:

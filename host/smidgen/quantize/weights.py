@@ -15,28 +15,25 @@ LARGEST_WEIGHT = 127  # symmetric: -128 is not used
 LARGEST_BIAS = 2**30  # half of int32, so that the sum of products still fits beside it
 LARGEST_DEAD_FACTOR = 2.0**-10  # factor of a channel without weights: its bias keeps ten bits below the output's
 _SMALLEST_BIAS_SCALE = 2.0**-100  # input scale * weight scale, far above where float32 loses digits
-_CLIPPINGS = np.linspace(1.0, 0.5, 51)
 
 
 def weight_scales(
-    weights: Array, bias: Array | None, axis: int | None, input_scale: float, output_scale: float, clip: bool
+    weights: Array, bias: Array | None, axis: int | None, input_scale: float, output_scale: float
 ) -> Floats:
     """Scale of the weights for each index along `axis`, or [1] for all (axis None).
 
-    The largest weight becomes 127 (with `clip`: the scale with the least squared error of the weights). The scale
-    is raised where input scale * weight scale would be too small for the bias to fit.
+    The largest weight becomes 127; the scale is larger where input scale * weight scale would be too small for the
+    bias to fit in LARGEST_BIAS.
     """
     rows = _rows(weights, axis).astype(np.float64)
     largest = np.abs(rows).max(axis=1)
     scales = largest / LARGEST_WEIGHT
-    if clip:
-        scales = scales * _best_clipping(rows, scales)
     scales = np.where(largest > 0, scales, LARGEST_DEAD_FACTOR * output_scale / input_scale)
     if bias is not None:
         biases = np.abs(bias.astype(np.float64).reshape(-1))
         needed = (biases if axis is not None else biases.max(keepdims=True)) / (input_scale * LARGEST_BIAS)
         scales = np.maximum(scales, needed * (1 + 1e-6))
-    return np.maximum(scales, _SMALLEST_BIAS_SCALE / input_scale).astype(np.float32)
+    return np.asarray(np.maximum(scales, _SMALLEST_BIAS_SCALE / input_scale), np.float32)
 
 
 def quantize_weights(weights: Array, scales: Floats, axis: int | None) -> Int8Array:
@@ -65,14 +62,3 @@ def along_axis(scales: Floats, rank: int, axis: int | None) -> Floats:
 
 def _rows(weights: Array, axis: int | None) -> Array:
     return weights.reshape(1, -1) if axis is None else np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
-
-
-def _best_clipping(rows: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each row the fraction of its scale with the least squared error."""
-    best, least = np.ones(len(rows)), np.full(len(rows), np.inf)
-    safe = np.where(scales > 0, scales, 1.0)[:, None]
-    for part in _CLIPPINGS:
-        levels = np.clip(np.rint(rows / (safe * part)), -LARGEST_WEIGHT, LARGEST_WEIGHT)
-        error = ((levels * safe * part - rows) ** 2).sum(axis=1)
-        best, least = np.where(error < least, part, best), np.minimum(error, least)
-    return best

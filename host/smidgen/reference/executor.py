@@ -19,9 +19,7 @@ def run_network(network: Network, inputs: Sequence[Int8Array]) -> list[Int8Array
 
     inputs: one int8 array for each input tensor, with as many elements as it has. Raises InputError otherwise.
     """
-    values: dict[int, Int8Array] = {}
-    for _, _, values in run_steps(network, inputs):
-        pass
+    *_, (_, _, values) = run_steps(network, inputs)
     return [values[index] for index in network.outputs]
 
 
@@ -46,7 +44,9 @@ def _starting_values(network: Network, inputs: Sequence[Int8Array]) -> dict[int,
         if array.dtype != np.int8:
             raise InputError(f"input {index} must be int8, it is {array.dtype}")
         if array.size != tensor.elements:
-            raise InputError(f"input {index} has {tensor.elements} elements (shape {list(tensor.shape)}), got {array.size}")
+            raise InputError(
+                f"input {index} has {tensor.elements} elements (shape {list(tensor.shape)}), got {array.size}"
+            )
         values[index] = array.reshape(tensor.shape)
     for index, tensor in enumerate(network.tensors):
         if tensor.data is not None:

@@ -60,4 +60,5 @@ def logistic(a: Integers, integer_bits: int) -> Integers:
 
 
 def _saturating_left_shift(values: Integers, exponent: int) -> Integers:
-    return np.clip(values << exponent, INT32_MIN, INT32_MAX)
+    shifted: Integers = np.clip(values << exponent, INT32_MIN, INT32_MAX)
+    return shifted

@@ -26,8 +26,8 @@ def run_float(graph: g.Graph, inputs: Mapping[str, Floats]) -> dict[str, Floats]
     Raises InputError where an input is missing or has another shape, ModelError for an int8 graph.
     """
     values = starting_values(graph, inputs)
-    for _, result in run_float_steps(graph, values):
-        del result
+    for _ in run_float_steps(graph, values):
+        pass
     return {tensor.name: values[tensor.name] for tensor in graph.activations()}
 
 
@@ -39,7 +39,8 @@ def starting_values(graph: g.Graph, inputs: Mapping[str, Floats]) -> dict[str, F
             raise InputError(f"no data for input {name!r}; there is data for: {', '.join(map(repr, inputs)) or 'none'}")
         array, shape = np.asarray(inputs[name]), graph.tensors[name].shape
         if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-            raise InputError(f"input {name!r} must have shape [samples, {str(list(shape))[1:-1]}], it has {list(array.shape)}")
+            wanted = ", ".join(map(str, shape))
+            raise InputError(f"input {name!r} must have shape [samples, {wanted}], it has {list(array.shape)}")
         values[name] = np.ascontiguousarray(array, np.float32)
     counts = {name: len(array) for name, array in values.items()}
     if len(set(counts.values())) > 1:
@@ -103,30 +104,23 @@ def _windows(graph: g.Graph, operator: g.Window, x: Floats, kernel: tuple[int, i
     if any(pad != (0, 0) for pad in pads):
         x = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=filler)
     spans = tuple((kernel[axis] - 1) * dilation[axis] + 1 for axis in range(2))
-    view = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(1, 2))  # type: ignore[call-overload]
+    view = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(1, 2))  # type: ignore[call-overload,unused-ignore]
     strided = view[:, :: operator.stride[0], :: operator.stride[1], :, :: dilation[0], :: dilation[1]]
     return np.asarray(strided[:, : out[0], : out[1]])
 
 
-def unfold(graph: g.Graph, operator: g.Conv2D, x: Floats) -> Floats:
+def _unfold(graph: g.Graph, operator: g.Conv2D, x: Floats) -> Floats:
     """im2col: the taps of every output position, [samples * positions, kernel height * kernel width * channels]."""
     weights = graph.tensors[operator.weights].shape
     taps = _windows(graph, operator, x, (weights[1], weights[2]), 0.0)
     return np.ascontiguousarray(taps.transpose(0, 1, 2, 4, 5, 3)).reshape(-1, weights[1] * weights[2] * weights[3])
 
 
-def depthwise_taps(graph: g.Graph, operator: g.DepthwiseConv2D, x: Floats) -> Floats:
-    """The taps of every output position for each input channel: [samples * positions, kernel elements, channels]."""
-    weights = graph.tensors[operator.weights].shape
-    taps = _windows(graph, operator, x, (weights[1], weights[2]), 0.0)
-    channels = taps.shape[3]
-    return np.ascontiguousarray(taps.transpose(0, 1, 2, 4, 5, 3)).reshape(-1, weights[1] * weights[2], channels)
-
-
 def _conv_2d_sums(graph: g.Graph, operator: g.Conv2D, x: Floats) -> Floats:
     weights = graph.constant(operator.weights)
-    sums = unfold(graph, operator, x) @ weights.reshape(weights.shape[0], -1).T
-    return sums.reshape(len(x), *graph.tensors[operator.output].shape)
+    sums = _unfold(graph, operator, x) @ weights.reshape(weights.shape[0], -1).T
+    shaped: Floats = sums.reshape(len(x), *graph.tensors[operator.output].shape)
+    return shaped
 
 
 def _depthwise_conv_2d_sums(graph: g.Graph, operator: g.DepthwiseConv2D, x: Floats) -> Floats:

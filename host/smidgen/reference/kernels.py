@@ -84,7 +84,8 @@ def window_taps(x: NDArray[Any], window: WindowParameters, size: tuple[int, int]
     padded[top : top + x.shape[0], left : left + x.shape[1]] = x
     rows = np.arange(size[0])[:, None] * window.stride[0] + np.arange(window.kernel[0]) * window.dilation[0]
     columns = np.arange(size[1])[:, None] * window.stride[1] + np.arange(window.kernel[1]) * window.dilation[1]
-    return padded[rows[:, None, :, None], columns[None, :, None, :]]
+    taps: NDArray[Any] = padded[rows[:, None, :, None], columns[None, :, None, :]]
+    return taps
 
 
 def _offset_taps(network: Network, operator: WeightedOperator, x: Int8Array) -> NDArray[np.float64]:
@@ -151,22 +152,21 @@ def _pool_2d(network: Network, operator: PoolOperator, x: Int8Array) -> Int8Arra
     return _clamp(_truncating_divide(rounded, counts), operator)
 
 
-def _truncating_divide(numerator: Integers, denominator: Integers | int) -> Integers:
-    return np.sign(numerator) * (np.abs(numerator) // denominator)
+def _truncating_divide(numerator: Integers, denominator: Integers) -> Integers:
+    quotient: Integers = np.sign(numerator) * (np.abs(numerator) // denominator)
+    return quotient
 
 
 def _mean(network: Network, operator: MeanOperator, x: Int8Array) -> Int8Array:
     outputs = network.tensors[operator.output].elements
     count = x.size // outputs
     sums = x.reshape(outputs // operator.inner, count, operator.inner).astype(np.int64).sum(axis=1)
-    if operator.truncate:
-        return _truncating_divide(sums, count).astype(np.int8)
     offset = wrap_int32(sums - count * network.tensors[operator.input].zero_point)
     scaled = requantize(offset, operator.multiplier, operator.shift)
     return _clamp(wrap_int32(scaled + network.tensors[operator.output].zero_point), operator)
 
 
 def _copy(operator: CopyOperator, x: Int8Array, before: Int8Array) -> Int8Array:
-    rows = before.reshape(-1, operator.stride).copy()
+    rows: Int8Array = before.reshape(-1, operator.stride).copy()
     rows[:, operator.start : operator.start + operator.chunk] = x.reshape(-1, operator.chunk)
     return rows

@@ -30,4 +30,5 @@ def softmax_rows(x: NDArray[np.int8], multiplier: int, shift: int, minimum: int)
 
 
 def _bit_length(values: Integers) -> Integers:
-    return np.vectorize(lambda value: int(value).bit_length(), otypes=[np.int64])(values)
+    lengths: Integers = np.vectorize(lambda value: int(value).bit_length(), otypes=[np.int64])(values)
+    return lengths

@@ -1,0 +1,223 @@
+"""The command line as people and scripts use it: exit codes, one JSON document, clear sentences."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from graph_builder import GraphBuilder
+
+from smidgen import graph as g
+from smidgen.formats.tflite_writer import write_tflite
+from smidgen.reference import run_network
+
+SUCCESS, DIFFERENT, USAGE, MODEL, BLOB, INPUT = 0, 1, 2, 3, 4, 6
+
+
+def smidgen(*arguments: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "smidgen", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], code: int, words: str) -> None:
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def dense(dtype: Any = np.int8) -> g.Graph:
+    """[1, 6] -> [1, 3], fully connected, RELU."""
+    b = GraphBuilder(dtype)
+    b.tensor("x", (1, 6), 0.1, 3)
+    b.tensor("y", (1, 3), 0.2, -4)
+    b.append(g.FullyConnected(["x"], "y", weights=b.weights("w", (3, 6), 0), activation=g.Activation.RELU))
+    return b.finish(["x"], ["y"])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(write_tflite(dense()))
+    return path
+
+
+@pytest.fixture
+def blob(model: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "dense.smg"
+    assert smidgen("pack", model, "-o", path).returncode == SUCCESS
+    return path
+
+
+@pytest.fixture
+def samples() -> np.ndarray:
+    return np.random.default_rng(0).integers(-128, 128, (5, 1, 6)).astype(np.int8)
+
+
+def test_pack_prints_one_document(model: Path, tmp_path: Path) -> None:
+    result = smidgen("pack", model, "-o", tmp_path / "out.smg", "--json")
+    report = json.loads(result.stdout)
+    wanted = {
+        "blob_bytes",
+        "weight_bytes_raw",
+        "weight_bytes_packed",
+        "arena_bytes",
+        "scratch_bytes",
+        "macs",
+        "operators",
+    }
+    assert wanted <= set(report)
+    assert report["blob_bytes"] == (tmp_path / "out.smg").stat().st_size == sum(report["spans"].values())
+    assert (report["weight_bytes_raw"], report["macs"], len(report["operators"])) == (18, 18, 1)
+
+
+def test_inspect_says_the_same_as_pack(model: Path, tmp_path: Path) -> None:
+    packed = json.loads(smidgen("pack", model, "-o", tmp_path / "out.smg", "--json").stdout)
+    inspected = json.loads(smidgen("inspect", tmp_path / "out.smg", "--json").stdout)
+    assert inspected == {key: value for key, value in packed.items() if key != "output"}
+    assert "FULLY_CONNECTED" in smidgen("inspect", tmp_path / "out.smg").stdout
+
+
+def test_run_writes_outputs(blob: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    from smidgen.blob.reader import read_blob_file
+
+    np.save(tmp_path / "x.npy", samples)
+    result = smidgen("run", blob, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy", "--json")
+    document = json.loads(result.stdout)
+    expected = [run_network(read_blob_file(blob).network, [sample])[0].reshape(-1).tolist() for sample in samples]
+    assert document["outputs"][0] == expected
+    assert np.load(tmp_path / "y.npy").reshape(5, -1).tolist() == expected
+
+
+def test_run_quantises_real_values(blob: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "int8.npy", samples)
+    np.save(tmp_path / "real.npy", (samples.astype(np.float32) - 3) * np.float32(0.1))
+    results = [
+        json.loads(smidgen("run", blob, "--input", tmp_path / f"{kind}.npy", "--json").stdout)
+        for kind in ("int8", "real")
+    ]
+    assert results[0]["outputs"] == results[1]["outputs"]
+
+
+def test_verify_exit_code_says_whether_all_are_exact(blob: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", samples)
+    smidgen("run", blob, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    outputs = np.load(tmp_path / "y.npy")
+    np.savez(tmp_path / "golden.npz", input=samples, output=outputs)
+    right = smidgen("verify", blob, "--golden", tmp_path / "golden.npz", "--json")
+    assert right.returncode == SUCCESS
+    assert {key: json.loads(right.stdout)[key] for key in ("inputs", "exact", "max_abs_diff")} == {
+        "inputs": 5, "exact": 5, "max_abs_diff": 0,
+    }  # fmt: skip
+    outputs[3, 0, 1] ^= 4
+    np.savez(tmp_path / "wrong.npz", input=samples, output=outputs)
+    wrong = smidgen("verify", blob, "--golden", tmp_path / "wrong.npz", "--json")
+    document = json.loads(wrong.stdout)
+    assert wrong.returncode == DIFFERENT
+    assert (document["exact"], document["max_abs_diff"], document["first_difference"]["input"]) == (4, 4, 3)
+    assert document["first_difference"]["operator"] is None  # the reference disagrees with the file just as much
+
+
+def test_verify_against_the_model(blob: Path, model: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", samples)
+    result = smidgen("verify", blob, "--against", model, "--input", tmp_path / "x.npy", "--json")
+    assert result.returncode == SUCCESS
+    assert json.loads(result.stdout)["exact"] == 5
+
+
+def test_golden_vectors_and_labels_go_into_the_blob(model: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "golden.npz", input=samples)
+    (tmp_path / "labels.txt").write_text("one\ntwo\nthree\n")
+    arguments = (
+        "--golden",
+        tmp_path / "golden.npz",
+        "--labels",
+        tmp_path / "labels.txt",
+        "--golden-count",
+        3,
+        "--json",
+    )
+    report = json.loads(smidgen("pack", model, "-o", tmp_path / "out.smg", *arguments).stdout)
+    assert (report["golden_vectors"], report["metadata"]["labels"]) == (3, ["one", "two", "three"])
+
+
+def test_float_model_with_calibration(samples: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "float.tflite").write_bytes(write_tflite(dense(np.float32)))
+    np.save(tmp_path / "calibration.npy", samples.astype(np.float32))
+    arguments = ("-o", tmp_path / "out.smg", "--calibration", tmp_path / "calibration.npy", "--json")
+    report = json.loads(smidgen("pack", tmp_path / "float.tflite", *arguments).stdout)
+    assert report["inputs"][0]["dtype"] == "int8"
+
+
+def test_float_model_without_calibration(tmp_path: Path) -> None:
+    (tmp_path / "float.tflite").write_bytes(write_tflite(dense(np.float32)))
+    result = smidgen("pack", tmp_path / "float.tflite", "-o", tmp_path / "out.smg")
+    assert_refused(result, INPUT, "give calibration data")
+    result = smidgen(
+        "pack", tmp_path / "float.tflite", "-o", tmp_path / "out.smg", "--calibration", tmp_path / "none.npz"
+    )
+    assert_refused(result, INPUT, "none.npz")
+    assert not (tmp_path / "out.smg").exists()
+
+
+def test_bad_models_leave_nothing_behind(tmp_path: Path) -> None:
+    assert_refused(smidgen("pack", tmp_path / "none.tflite", "-o", tmp_path / "out.smg"), INPUT, "none.tflite")
+    (tmp_path / "bad.tflite").write_bytes(b"not a model")
+    assert_refused(smidgen("pack", tmp_path / "bad.tflite", "-o", tmp_path / "out.smg"), MODEL, "not a .tflite file")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tflite"]
+
+
+def test_a_blob_that_was_there_survives_a_failed_pack(blob: Path, tmp_path: Path) -> None:
+    before = blob.read_bytes()
+    (tmp_path / "bad.tflite").write_bytes(b"not a model")
+    assert smidgen("pack", tmp_path / "bad.tflite", "-o", blob).returncode == MODEL
+    assert blob.read_bytes() == before
+
+
+def test_output_folder_that_does_not_exist(model: Path, tmp_path: Path) -> None:
+    assert_refused(smidgen("pack", model, "-o", tmp_path / "nowhere" / "out.smg"), INPUT, "cannot write")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[: len(data) // 2], "cut short"),
+        (lambda data: data[:80] + bytes([data[80] ^ 1]) + data[81:], "CRC"),
+        (lambda data: data[:4] + b"\x09" + data[5:], "version"),
+        (lambda data: b"", "cut short"),
+    ],
+)
+def test_damaged_blobs(blob: Path, damage: Any, words: str) -> None:
+    blob.write_bytes(damage(blob.read_bytes()))
+    assert_refused(smidgen("inspect", blob), BLOB, words)
+
+
+def test_unsuitable_inputs(blob: Path, tmp_path: Path) -> None:
+    def run(array: np.ndarray) -> subprocess.CompletedProcess[str]:
+        np.save(tmp_path / "x.npy", array)
+        return smidgen("run", blob, "--input", tmp_path / "x.npy")
+
+    assert_refused(run(np.zeros((1, 7), np.int8)), INPUT, "takes 6 elements a sample (shape [1, 6]); got 7")
+    assert_refused(run(np.zeros((1, 6), np.int32)), INPUT, "input 0 is int32")
+    assert_refused(run(np.full((1, 6), np.nan)), INPUT, "not finite")
+    assert_refused(smidgen("run", blob, "--input", tmp_path / "none.npy"), INPUT, "none.npy")
+    (tmp_path / "text.npy").write_text("hello")
+    assert_refused(smidgen("run", blob, "--input", tmp_path / "text.npy"), INPUT, "not a NumPy file")
+
+
+def test_labels_of_the_wrong_number(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("one\n")
+    result = smidgen("pack", model, "-o", tmp_path / "out.smg", "--labels", tmp_path / "labels.txt")
+    assert_refused(result, INPUT, "there are 1 labels; the output has 3 elements")
+
+
+def test_usage_errors(blob: Path) -> None:
+    assert smidgen("verify", blob).returncode == USAGE
+    assert smidgen("pack").returncode == USAGE
+    assert smidgen("nonsense").returncode == USAGE
+    assert_refused(smidgen("run", blob, "--input", blob, "--port", "sim:nonsense"), INPUT, "")
