@@ -9,7 +9,7 @@
 
 #include "internal.h"
 
-enum command { LOAD = 1, RUN = 2, TENSOR = 3, TOUCHED = 4, MESSAGE = 5 };
+enum command { LOAD = 1, RUN = 2, TENSOR = 3, TOUCHED = 4, MESSAGE = 5, BIND = 6, STEP = 7 };
 
 /* Results besides those of the engine. */
 enum result { TOO_MUCH_WORK = 1, NOT_LOADED = 2, BAD_REQUEST = 3, GUARD_DAMAGED = 4 };
@@ -265,6 +265,35 @@ static void message(const uint8_t *payload, uint32_t bytes)
     answer(0, text, (uint32_t)strlen(text));
 }
 
+/* payload: u32 length of one block of memory; u32 offset and bytes of the arena in it; the same of the scratch;
+ * u32 whether the arena is the blob's memory instead. Answer: what smg_bind returns. */
+static void bind(const uint8_t *payload, uint32_t bytes)
+{
+    uint32_t request[6];
+    if (bytes != sizeof(request)) {
+        answer(BAD_REQUEST, NULL, 0);
+        return;
+    }
+    memcpy(request, payload, sizeof(request));
+    model.arena = NULL;
+    memory_open(&arena, request[0], 0);
+    uint8_t *arena_start = request[5] ? blob_block : arena.bytes;
+    int status = smg_bind(&model, arena_start + request[1], request[2], arena.bytes + request[3], request[4]);
+    answer(status, NULL, 0);
+}
+
+/* payload: u32 operator. Answer: what smg_run_operator returns. */
+static void step(const uint8_t *payload, uint32_t bytes)
+{
+    uint32_t index;
+    if (bytes != 4) {
+        answer(BAD_REQUEST, NULL, 0);
+        return;
+    }
+    memcpy(&index, payload, 4);
+    answer(smg_run_operator(&model, index), NULL, 0);
+}
+
 static void serve(uint32_t command, const uint8_t *payload, uint32_t bytes)
 {
     if (command == LOAD) {
@@ -279,6 +308,10 @@ static void serve(uint32_t command, const uint8_t *payload, uint32_t bytes)
         tensor(payload, bytes);
     } else if (command == TOUCHED) {
         touched(payload, bytes);
+    } else if (command == BIND) {
+        bind(payload, bytes);
+    } else if (command == STEP) {
+        step(payload, bytes);
     } else {
         answer(BAD_REQUEST, NULL, 0);
     }

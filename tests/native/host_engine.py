@@ -11,6 +11,7 @@ One process serves many blobs; a report of a sanitizer ends it and raises Engine
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 import tempfile
@@ -41,9 +42,14 @@ FLAGS = (
     "-fno-sanitize-recover=all",
 )
 
+# Names of enum smg_status without their prefix.
+STATUS = {
+    name: int(value) for name, value in re.findall(r"SMG_(\w+) = (-?\d+)", (CORE / "smidgen.h").read_text("utf-8"))
+}
+
 Int8Array = npt.NDArray[np.int8]
 
-LOAD, RUN, TENSOR, TOUCHED, MESSAGE = 1, 2, 3, 4, 5
+LOAD, RUN, TENSOR, TOUCHED, MESSAGE, BIND, STEP = 1, 2, 3, 4, 5, 6, 7
 TOO_MUCH_WORK = 1
 RESULTS = {
     2: "no blob is loaded",
@@ -214,6 +220,19 @@ class HostEngine:
         """Runs the model twice on differently filled memory between guard bytes."""
         arena, scratch, equal = struct.unpack("<III", self._succeed(TOUCHED, self._join(inputs)))
         return MemoryUse(arena, scratch, bool(equal))
+
+    def bind(
+        self, block_bytes: int, arena: tuple[int, int], scratch: tuple[int, int], arena_in_blob: bool = False
+    ) -> int:
+        """Status of giving the model (offset, bytes) of one aligned block as arena and as scratch, and nothing else.
+
+        arena_in_blob: the arena's offset is one into the blob.
+        """
+        return self._request(BIND, struct.pack("<6I", block_bytes, *arena, *scratch, arena_in_blob))[0]
+
+    def step(self, index: int) -> int:
+        """Status of running one operator on the memory of the last run or bind."""
+        return self._request(STEP, struct.pack("<I", index))[0]
 
     def status_message(self, status: int) -> str:
         return self._succeed(MESSAGE, struct.pack("<i", status)).decode()

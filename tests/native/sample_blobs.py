@@ -107,8 +107,8 @@ def mean() -> Blob:
 
 def pad() -> Blob:
     return b.build(
-        [Tensor((1, 1, 2, 2), zero_point=7), Tensor((1, 3, 3, 3), zero_point=7)],
-        [Operator(b.PAD, 0, 1, parameters=struct.pack("<6H", 1, 1, 0, 1, 1, 0))],
+        [Tensor((1, 1, 2, 2), zero_point=7), Tensor((1, 4, 3, 5), zero_point=7)],
+        [Operator(b.PAD, 0, 1, parameters=struct.pack("<6H", 1, 2, 1, 0, 1, 2))],
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sample_blobs
-from host_engine import EngineError, HostEngine
+from host_engine import STATUS, EngineError, HostEngine
 
 
 @pytest.mark.parametrize("name", sample_blobs.SAMPLES)
@@ -36,3 +36,43 @@ def test_run_until(engine: HostEngine) -> None:
     assert partial[[2, 5]].tolist() == [-91, -91]  # the harness' fill, 0xA5
     assert engine.run(inputs)[0].tolist() == [[1, 2, 10], [3, 4, 20]]
     assert engine.tensor(1).tolist() == [[10], [20]]
+
+
+ARENA = 30  # of the sample conv_2d_huffman; its scratch begins at 32
+
+
+def scratch_of_sample(engine: HostEngine) -> int:
+    data = bytes(sample_blobs.conv_2d_huffman().data)
+    engine.load(data)
+    return int.from_bytes(data[20:24], "little")
+
+
+def test_bind(engine: HostEngine) -> None:
+    scratch = scratch_of_sample(engine)
+    assert engine.step(0) == STATUS["NOT_BOUND"]
+    assert engine.bind(32 + scratch, (0, ARENA), (32, scratch)) == 0
+    assert engine.step(0) == 0
+    assert engine.step(1) == STATUS["BAD_OPERATOR"]
+    assert engine.step(0xFFFFFFFF) == STATUS["BAD_OPERATOR"]
+    # In any order, and with more than is needed.
+    assert engine.bind(scratch + 8 + ARENA, (scratch + 4 & ~3, ARENA), (0, scratch)) == 0
+    assert engine.bind(1000, (0, 500), (500, 500)) == 0
+
+
+def test_bind_refuses(engine: HostEngine) -> None:
+    scratch = scratch_of_sample(engine)
+    block = 200 + scratch
+    for arena, place in (
+        ((0, ARENA - 1), (32, scratch)),
+        ((0, ARENA), (32, scratch - 1)),
+        ((0, 0), (32, 0)),
+    ):
+        assert engine.bind(block, arena, place) == STATUS["SMALL_MEMORY"]
+    for skew in (1, 2, 3):
+        assert engine.bind(block, (skew, ARENA), (40, scratch)) == STATUS["BAD_ALIGNMENT"]
+        assert engine.bind(block, (0, ARENA), (40 + skew, scratch)) == STATUS["BAD_ALIGNMENT"]
+    for arena_offset, scratch_offset in ((0, 0), (0, 28), (32, 32), (scratch + 28 & ~3, 32), (28, 4)):
+        assert engine.bind(block, (arena_offset, ARENA), (scratch_offset, scratch)) == STATUS["SHARED_MEMORY"]
+    assert engine.bind(block, (0, ARENA), (0, scratch), arena_in_blob=True) == STATUS["SHARED_MEMORY"]
+    assert engine.bind(block, (64, ARENA), (0, scratch), arena_in_blob=True) == STATUS["SHARED_MEMORY"]
+    assert engine.step(0) == STATUS["NOT_BOUND"]

@@ -240,10 +240,17 @@ def test_mean(engine: HostEngine) -> None:
     assert run(engine, sample_blobs.mean(), values) == [2, -2, -3]
 
 
+def test_mean_of_sums(engine: HostEngine) -> None:
+    """With the factor 1 the sums themselves: two outer blocks, three of inner."""
+    operator = Operator(b.MEAN, 0, 1, parameters=struct.pack("<I", 3), requantization=b.scalings(ONE))
+    blob = b.build([Tensor((2, 2, 3), zero_point=1), Tensor((2, 3), zero_point=-10)], [operator])
+    assert run(engine, blob, [1, 2, 3, 10, 20, 30, -1, -2, -3, 0, 1, 2]) == [-1, 10, 21, -13, -13, -13]
+
+
 def test_pad(engine: HostEngine) -> None:
-    """1x2x2 with a row above and below, a column on the right and a channel in front."""
-    seven = [7] * 9
-    assert run(engine, sample_blobs.pad(), [1, 2, 3, 4]) == [*seven, 7, 1, 2, 7, 3, 4, 7, 7, 7, *seven]
+    """1x2x2 with one row above and two below, a column on the left, one channel in front and two behind."""
+    row = [7] * 5 + [7, 1, 2, 7, 7] + [7, 3, 4, 7, 7]
+    assert run(engine, sample_blobs.pad(), [1, 2, 3, 4]) == [7] * 15 + row + [7] * 30
 
 
 def test_copy(engine: HostEngine) -> None:

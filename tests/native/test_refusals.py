@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable
 
@@ -11,11 +10,7 @@ import pytest
 import blob_builder as b
 import sample_blobs
 from blob_builder import Blob, CodeTable, Operator, Tensor
-from host_engine import CORE, HostEngine
-
-STATUS = {
-    name: int(value) for name, value in re.findall(r"SMG_(\w+) = (-?\d+)", (CORE / "smidgen.h").read_text("utf-8"))
-}
+from host_engine import STATUS, HostEngine
 
 Change = Callable[[Blob], object]
 
@@ -307,10 +302,43 @@ def test_unaligned_blob(engine: HostEngine, skew: int) -> None:
     assert (fault.status, fault.found) == (STATUS["BAD_ALIGNMENT"], skew)
 
 
-def test_numbers_of_a_fault(engine: HostEngine) -> None:
-    fault = engine.check(changed("mul", data("requantization 0", 4, "i", -40)))
+@pytest.mark.parametrize(
+    ("sample", "change", "expected"),
+    [
+        ("mul", data("requantization 0", 4, "i", -40), "operator 0: shift is out of range (found -40, expected -31)"),
+        ("mul", operator("output", 3), "operator 0: tensor index is wrong (found 3, expected 2)"),
+        ("conv_2d", operator("tile_channels", 9), "operator 0: channels of a tile are out of range (found 9, expected 3)"),
+        (
+            "conv_2d",
+            operator("stride_h", 5),
+            "operator 0: window, stride, dilation or padding is wrong (found 5, expected 2)",
+        ),
+        ("conv_2d", operator("activation_min", 101), "operator 0: activation range is wrong (found 101, expected 100)"),
+        ("conv_2d", tensor(1, "offset", 19), "tensor 1: tensor does not fit in the arena (found 31, expected 30)"),
+        ("conv_2d", header("version", 2), "header: format version is not supported (found 2, expected 1)"),
+        ("conv_2d_huffman", header("scratch_bytes", 8), "header: scratch size does not match the operators (found 8, "),
+        ("conv_2d_huffman", data("table 0", 4, "B", 0), "operator 0: code table is not complete"),
+        ("softmax", tensor(1, "zero_point", 5), "operator 0: zero point is wrong (found 5, expected -128)"),
+        ("pad", operator("before_w", 5), "operator 0: shapes of input and output do not go together (found 3, expected 7)"),
+    ],
+)  # fmt: skip
+def test_sentence(engine: HostEngine, sample: str, change: Change, expected: str) -> None:
+    fault = engine.check(changed(sample, change))
     assert fault is not None
-    assert str(fault) == "operator 0: shift is out of range (found -40, expected -31)"
+    assert str(fault).startswith(expected)
+    assert str(fault) == expected or expected.endswith(" ")
+
+
+def test_golden_vectors_at_the_very_end(engine: HostEngine) -> None:
+    """Only inputs and outputs count, and they count fully."""
+    maximum = b.window((1, 1))
+    tensors = [Tensor((1, 1, 1, size)) for size in (4, 4, 4)]
+    operators = [Operator(b.MAX_POOL_2D, 0, 2, parameters=maximum), Operator(b.MAX_POOL_2D, 2, 1, parameters=maximum)]
+    blob = b.build(tensors, operators, golden=[bytes(8), bytes(8)])
+    assert blob.places["golden"] + 16 == len(blob.data)
+    assert engine.check(bytes(blob.data)) is None
+    blob.set_header("golden_offset", blob.places["golden"] + 1)
+    refuse(engine, blob.sealed(), "OUTSIDE_BLOB", "header", 0)
 
 
 def test_constant_outside_the_blob(engine: HostEngine) -> None:

@@ -6,6 +6,7 @@ failed; 6 missing or unsuitable input; 130 interrupted.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import rich_click as click
@@ -47,6 +48,7 @@ for _command in (pack, inspect, run, verify, sim, demo):
 
 def main() -> None:
     """Entry point of the `smidgen` command."""
+    signal.signal(signal.SIGTERM, _interrupt)  # so that a virtual board is switched off and cleaned up then too
     try:
         cli.main(standalone_mode=False)
     except SmidgenError as error:
@@ -58,3 +60,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         fail("interrupted")
         sys.exit(_INTERRUPTED)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
