@@ -108,7 +108,12 @@ def _quantize(
         )
     samples = load_calibration(calibration, graph)
     notes.extend(samples.notes)
-    return quantize(graph, samples, method, progress=progress)
+    return quantize(graph, samples, method, progress=quantizing(progress))
+
+
+def quantizing(progress: Progress | None) -> Progress | None:
+    """The same callback for the stages of quantisation, named so that a person knows what they belong to."""
+    return progress and (lambda stage, done, total: progress(f"quantising: {stage}", done, total))
 
 
 def _metadata(path: Path, network: Network, labels: list[str] | None) -> dict[str, Any]:

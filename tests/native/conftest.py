@@ -1,14 +1,10 @@
-"""The tests of the engine import their helpers from this folder."""
+"""One engine for each file of tests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from host_engine import HostEngine
 

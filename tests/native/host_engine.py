@@ -147,6 +147,7 @@ class HostEngine:
             stderr=self._errors,
             env=environment,
         )
+        self._crashed = False
         self._tensors: list[TensorShape] = []
         self.input_count = 0
         self.output_count = 0
@@ -163,13 +164,19 @@ class HostEngine:
     def close(self) -> None:
         """Ends the process; raises EngineCrashed if it does not end cleanly (for instance because of a leak)."""
         process = self._process
-        if process.stdin is not None and not process.stdin.closed:
+        assert process.stdin is not None and process.stdout is not None
+        if process.stdin.closed:
+            return
+        try:
             process.stdin.close()
-            if process.wait() != 0:
-                raise self._crash()
-        if process.stdout is not None:
-            process.stdout.close()
+        except BrokenPipeError:
+            pass  # it has crashed, which the request that found out has reported
+        failed = process.wait() != 0 and not self._crashed
+        error = self._crash() if failed else None
+        process.stdout.close()
         self._errors.close()
+        if error is not None:
+            raise error
 
     @property
     def tensors(self) -> list[TensorShape]:
@@ -285,6 +292,7 @@ class HostEngine:
         return result, reply
 
     def _crash(self) -> EngineCrashed:
+        self._crashed = True
         code = self._process.wait()
         self._errors.seek(0)
         report = self._errors.read().decode(errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import ExitStack
 
 import rich_click as click
 from rich.console import Group
@@ -35,8 +36,8 @@ def demo(port: str, windows: int | None, as_json: bool) -> None:
     Quantises a float network with calibration data, packs it, installs smidgen on the board, loads the network and
     streams recordings of people it has never seen, window by window.
     """
-    view = _LiveView()
-    with progress_bar() as progress, view:
+    with ExitStack() as preparation, _LiveView(preparation) as view:
+        progress = preparation.enter_context(progress_bar())
         result = run_demo(port, limit=windows, progress=progress, show=view.show)
     if as_json:
         print_json(result.as_dict())
@@ -47,9 +48,13 @@ def demo(port: str, windows: int | None, as_json: bool) -> None:
 
 
 class _LiveView:
-    """The last windows and how many were right: redrawn on a terminal, a line now and then elsewhere."""
+    """The last windows and how many were right: redrawn on a terminal, a line now and then elsewhere.
 
-    def __init__(self) -> None:
+    It takes the place of what `preparation` shows, because a terminal has room for one moving picture.
+    """
+
+    def __init__(self, preparation: ExitStack) -> None:
+        self._preparation = preparation
         self._recent: deque[LiveWindow] = deque(maxlen=_ROWS)
         self._live = Live(console=messages, transient=True, refresh_per_second=10, auto_refresh=False)
         self._drawn = False
@@ -65,6 +70,7 @@ class _LiveView:
         self._recent.append(window)
         if messages.is_terminal:
             if not self._drawn:
+                self._preparation.close()
                 self._live.start()
                 self._drawn = True
             self._live.update(self._picture(window), refresh=window.number % 5 == 0)
@@ -82,7 +88,9 @@ class _LiveView:
                 f"{window.microseconds / 1000:.2f}",
             )  # fmt: skip
         summary = f"{last.number} of {last.total} windows, {100 * last.correct_so_far / last.number:.1f} % right"
-        return Group(table, ProgressBar(last.total, last.number, width=60), summary)
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(last.total, last.number, width=30), summary)
+        return Group(table, bar)
 
 
 def _print(result: DemoResult) -> None:

@@ -30,19 +30,25 @@ def correct_biases(
     inputs = {name: array.reshape(-1, *graph.tensors[name].shape) for name, array in inputs.items()}
     exact = starting_values(graph, inputs)
     simulated = {name: on_grid(quantized.tensors[name], array) for name, array in exact.items()}
-    originals = {operator.output: operator for operator in graph.operators}
+    originals = {operator.output: (operator, finished) for operator, finished in last_uses(graph)}
     real = dequantized(quantized)
     for index, (operator, finished) in enumerate(last_uses(quantized)):
-        original = originals.get(operator.output)
-        exact[operator.output] = run_float_operator(graph, original, exact) if original else exact[operator.inputs[0]]
-        if isinstance(operator, g.Weighted) and isinstance(original, g.Weighted):
-            target = weighted_sums(graph, original, exact[original.inputs[0]])
-            _correct(quantized, real, operator, target - weighted_sums(real, operator, simulated[operator.inputs[0]]))
+        if operator.output in originals:  # a QUANTIZE before a CONCATENATION is not in the float graph
+            original, finished_exact = originals[operator.output]
+            exact[operator.output] = run_float_operator(graph, original, exact)
+            if isinstance(operator, g.Weighted) and isinstance(original, g.Weighted):
+                sums = weighted_sums(real, operator, simulated[operator.inputs[0]])
+                _correct(quantized, real, operator, weighted_sums(graph, original, exact[original.inputs[0]]) - sums)
+            _remove(exact, finished_exact)
         simulated[operator.output] = run_simulated_operator(quantized, real, operator, simulated)
-        for name in finished:
-            del exact[name], simulated[name]
+        _remove(simulated, finished)
         if progress is not None:
             progress("biases", index + 1, len(quantized.operators))
+
+
+def _remove(values: dict[str, Floats], names: list[str]) -> None:
+    for name in names:
+        del values[name]
 
 
 def _correct(quantized: g.Graph, real: g.Graph, operator: g.Weighted, error: Floats) -> None:
