@@ -129,9 +129,11 @@ def _agreement(model: str, label: str, expected: Floats, actual: Floats, inputs:
 
 
 def _table(results: list[Agreement]) -> Table:
-    table = Table(title="int8 against float, same inputs, disjoint from calibration")
-    for column in ("model", "quantisation", "inputs", "RMS error", "same class", "relative error", "score error"):
-        table.add_column(column, justify="left" if column in ("model", "quantisation") else "right")
+    title = "int8 against float: error of outputs, same top-1 class, relative error of outputs and of anomaly score"
+    table = Table(title=title)
+    for column in ("model", "quantisation", "inputs", "RMS error", "same class", "relative", "score"):
+        is_text = column in ("model", "quantisation")
+        table.add_column(column, justify="left" if is_text else "right", no_wrap=is_text)
     for result in results:
         parts = (result.same_class, result.relative_error, result.score_error)
         texts = [f"{part:.1%}" if part is not None else "" for part in parts]

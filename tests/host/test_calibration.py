@@ -183,5 +183,8 @@ def test_overflow_in_the_float_model_is_named() -> None:
     b.tensor("x", (1, 2)), b.tensor("y", (1, 2))
     b.append(g.Mul(["x", "x"], "y"))
     graph = b.finish(["x"], ["y"])
-    with pytest.raises(ModelError, match="operator 0 MUL: the float model computes infinite"), np.errstate(all="ignore"):
+    with (
+        pytest.raises(ModelError, match="operator 0 MUL: the float model computes infinite"),
+        np.errstate(all="ignore"),
+    ):
         observe(graph, Calibration({"x": np.full((1, 1, 2), 1e30, np.float32)}))

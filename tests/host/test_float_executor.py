@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graph_builder import GraphBuilder
-from models import model_path
 from test_tflite_writer import CASES, Case, activations, float_graph
 
+from models import model_path
 from smidgen import graph as g
 from smidgen.errors import InputError, ModelError
 from smidgen.formats.tflite_reader import read_tflite

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from graph_builder import GraphBuilder
-from models import FOLDER, ROOT, model_path
 
+from models import FOLDER, ROOT, model_path
 from smidgen import graph as g
 from smidgen.errors import InputError, ModelError
 from smidgen.formats.tflite_reader import parse_tflite, read_tflite
@@ -16,7 +16,7 @@ from smidgen.formats.tflite_writer import write_tflite
 from smidgen.lower import lower
 from smidgen.passes import simplify
 from smidgen.quantize import RANGE_METHODS, quantize
-from smidgen.quantize.parameters import scale_for
+from smidgen.quantize.parameters import scale_for, short_scale
 from smidgen.reference import run_network
 from smidgen.reference.float_executor import run_float
 
@@ -60,8 +60,8 @@ def mixed_graph() -> g.Graph:
     b.tensor("x", (1, 8, 8, 2))
     for name, shape in {
         "conv": (1, 8, 8, 6), "depth": (1, 4, 4, 12), "relu": (1, 4, 4, 12), "scaled": (1, 4, 4, 12),
-        "gate": (1, 4, 4, 12), "sum": (1, 4, 4, 12), "max": (1, 2, 2, 12), "average": (1, 2, 2, 12),
-        "relu6": (1, 2, 2, 12), "wide": (1, 4, 4, 13), "strided": (1, 2, 2, 13), "both": (1, 2, 2, 37),
+        "gate": (1, 4, 4, 12), "sum": (1, 4, 4, 12), "max": (1, 2, 2, 12), "relu6": (1, 4, 4, 12),
+        "average": (1, 2, 2, 12), "wide": (1, 4, 4, 13), "strided": (1, 2, 2, 13), "both": (1, 2, 2, 37),
         "mean": (1, 37), "logits": (1, 5), "classes": (1, 5), "other": (1, 5), "y": (1, 10),
     }.items():  # fmt: skip
         b.tensor(name, shape)
@@ -81,11 +81,11 @@ def mixed_graph() -> g.Graph:
     b.append(g.Logistic(["depth"], "gate"))
     b.append(g.Add(["scaled", "gate"], "sum", activation=RELU))
     b.append(g.MaxPool2D(["sum"], "max", kernel=(2, 2), stride=(2, 2)))
-    b.append(g.AveragePool2D(["depth"], "average", kernel=(2, 2), stride=(2, 2)))
-    b.append(g.Relu6(["average"], "relu6"))
+    b.append(g.Relu6(["depth"], "relu6"))
+    b.append(g.AveragePool2D(["relu6"], "average", kernel=(2, 2), stride=(2, 2)))
     b.append(g.Pad(["sum"], "wide", paddings=((0, 0), (0, 0), (0, 0), (0, 1))))
     b.append(g.MaxPool2D(["wide"], "strided", kernel=(1, 1), stride=(2, 2)))
-    b.append(g.Concatenation(["max", "relu6", "strided"], "both", axis=3))
+    b.append(g.Concatenation(["max", "average", "strided"], "both", axis=3))
     b.append(g.Mean(["both"], "mean"))
     b.append(g.FullyConnected(["mean"], "logits", weights=b.weights("w2", (5, 37), 0)))
     b.append(g.Softmax(["logits"], "classes"))
@@ -103,7 +103,7 @@ def test_all_operators_stay_near_the_float_graph(method: str) -> None:
     int8 = quantize(graph, SAMPLES[:20], method)
     expected = run_float(graph, {"x": SAMPLES[20:]})["y"]
     error = real(int8, run_int8(int8, SAMPLES[20:])) - expected
-    assert np.sqrt(np.mean(error**2)) < 0.02 * np.sqrt(np.mean(expected**2))
+    assert np.sqrt(np.mean(error**2)) < 0.06 * np.sqrt(np.mean(expected**2))
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
@@ -190,7 +190,7 @@ def test_extreme_constants_and_ranges(weights: Any, bias: Any, size: float, per_
     for method in RANGE_METHODS[::3]:
         int8 = quantize(graph, x, method, per_channel_fully_connected=per_channel)
         q = run_int8(int8, x)
-        assert np.abs(real(int8, q) - expected).max() <= 0.03 * np.abs(expected).max()
+        assert np.abs(real(int8, q) - expected).max() <= 0.03 * np.abs(expected).max() + 2.0**-60
         np.testing.assert_array_equal(q, run_tflm(int8, x))
 
 
@@ -341,27 +341,39 @@ def test_scale_covers_the_range_and_zero_is_exact() -> None:
     assert scale_for(0.0, 0.0) == (1.0, 0)
 
 
+def test_products_of_scales_are_exact_in_single_precision() -> None:
+    for first, second in random.uniform(1e-6, 10, (100, 2)):
+        scales = short_scale(first), short_scale(second)
+        assert first <= scales[0] <= first * (1 + 2**-11)
+        assert float(np.float32(scales[0]) * np.float32(scales[1])) == scales[0] * scales[1]
+
+
 # Real models against MLPerf Tiny's own int8 files
 
 
-@pytest.mark.parametrize(("model", "samples"), [("kws", 40), ("vww", 16), ("ic", 24), ("ad", 40)])
+@pytest.mark.parametrize(
+    ("model", "calibration", "evaluation"), [("kws", 100, 50), ("vww", 25, 8), ("ic", 25, 15), ("ad", 96, 32)]
+)
 def test_agrees_with_the_float_model_better_than_mlperf(
-    model: str, samples: int, monkeypatch: pytest.MonkeyPatch
+    model: str, calibration: int, evaluation: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In both directions: each half of the data once for calibration and once for evaluation."""
     monkeypatch.syspath_prepend(str(ROOT))
     benchmark = pytest.importorskip("benchmarks.quantization", reason="the folder benchmarks is not here")
     ours_path, theirs_path = map(model_path, benchmark.FILES[model])
     if not (FOLDER / "vww200.npz").exists():
         pytest.skip(f"the images vww200.npz are not here (looked in {FOLDER}; set SMIDGEN_MODELS)")
-    inputs = benchmark.LOADERS[model](FOLDER)
-    evaluation = inputs.evaluation[:: max(1, len(inputs.evaluation) // samples)]
-    graph = read_tflite(ours_path)
-    int8 = quantize(graph, inputs.calibration[::2])
-    expected = benchmark.float_network(graph)(evaluation)
-    ours = benchmark.int8_network(int8)(evaluation)
-    theirs = benchmark.int8_network(simplify(read_tflite(theirs_path)))(evaluation)
-    assert np.square(ours - expected).mean() <= np.square(theirs - expected).mean()
+    graph, theirs = read_tflite(ours_path), simplify(read_tflite(theirs_path))
+    expected, outputs = [], []
+    for seen, unseen in benchmark.halves(benchmark.LOADERS[model](FOLDER), evaluation):
+        ours = quantize(graph, seen[:: len(seen) // calibration])
+        expected.append(benchmark.float_network(graph)(unseen))
+        outputs.append([benchmark.int8_network(int8)(unseen) for int8 in (ours, theirs)])
+        actual = run_tflm(ours, unseen[:3].reshape(3, -1)).reshape(3, -1)
+        np.testing.assert_allclose(real(ours, actual), outputs[-1][0][:3], rtol=1e-6)
+    target = np.concatenate(expected)
+    ours, theirs = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+    assert np.square(ours - target).mean() <= np.square(theirs - target).mean()
     if model not in benchmark.RECONSTRUCTING:
-        same = [(outputs.argmax(axis=1) == expected.argmax(axis=1)).mean() for outputs in (ours, theirs)]
+        same = [(real_outputs.argmax(axis=1) == target.argmax(axis=1)).mean() for real_outputs in (ours, theirs)]
         assert same[0] >= same[1] and same[0] >= 0.9
-    np.testing.assert_array_equal(real(int8, run_tflm(int8, evaluation[:4].reshape(4, -1))).reshape(4, -1), ours[:4])

@@ -128,6 +128,7 @@ OPERATOR_RULES = [
     ("fully_connected", operator("flags", 15), "BAD_FLAGS"),
     ("add", operator("flags", 1), "BAD_FLAGS"),
     ("mean", operator("flags", 4), "BAD_FLAGS"),
+    ("lookup", operator("flags", 1), "BAD_FLAGS"),
     ("lookup", operator("flags", 8), "BAD_FLAGS"),
     ("conv_2d", operator("zero", 0x100), "NOT_ZERO"),
     ("fully_connected", operator("first_parameter", 1), "NOT_ZERO"),

@@ -101,6 +101,10 @@ def test_below_the_minimum(engine: HostEngine) -> None:
     # -11 is too far below the largest to count at all: the other two share everything.
     assert run(engine, blob, [0, 0, -11, 100, 89, -128])[:3] == [0, 0, -128]
     assert run(engine, blob, [0, 0, -11, 100, 89, -128])[3:] == [127, -128, -128]
+    assert run(engine, blob, [0, 0, -10, 100, 90, -128]) == [
+        *softmax_row([0, 0, -10], 1 << 30, 23, -10), *softmax_row([100, 90, -128], 1 << 30, 23, -10)
+    ]  # fmt: skip
+    assert run(engine, blob, [0, 0, -10, 100, 90, -128])[2] > -128
 
 
 @pytest.mark.parametrize("count", [1, 2, 511, 512, 4095])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smidgen.graph import Array
-from smidgen.quantize.parameters import scale_for
+from smidgen.quantize.parameters import scale_for, short_scale
 
 Int8Array = NDArray[np.int8]
 Floats = NDArray[np.float32]
@@ -33,7 +33,10 @@ def weight_scales(
         biases = np.abs(bias.astype(np.float64).reshape(-1))
         needed = (biases if axis is not None else biases.max(keepdims=True)) / (input_scale * LARGEST_BIAS)
         scales = np.maximum(scales, needed * (1 + 1e-6))
-    return np.asarray(np.maximum(scales, _SMALLEST_BIAS_SCALE / input_scale), np.float32)
+    scales = np.maximum(scales, _SMALLEST_BIAS_SCALE / input_scale)
+    if scales.size == 1:
+        scales = np.array([short_scale(float(scales[0]))])
+    return np.asarray(scales, np.float32)
 
 
 def quantize_weights(weights: Array, scales: Floats, axis: int | None) -> Int8Array:
