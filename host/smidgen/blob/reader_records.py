@@ -13,7 +13,7 @@ from smidgen.errors import BlobError
 
 MAGIC = b"SMG\x1a"
 VERSION = 1
-MEMORY_LIMIT = 2**24  # arena_bytes and scratch_bytes stay below
+MEMORY_LIMIT = 2**24  # arena_bytes, scratch_bytes and the elements of a tensor stay below
 INT8 = 1
 CONSTANT = 1  # flag of a tensor
 
@@ -187,6 +187,8 @@ def _check_tensor(subject: str, record: TensorRecord) -> None:
         subject,
         f"dimensions are {record.dimensions}, with rank {record.rank} the first {len(hidden)} must be 1",
     )
+    elements = record.elements
+    require(elements < MEMORY_LIMIT, subject, f"it has {elements} elements, the limit is {MEMORY_LIMIT - 1}")
     require(record.dtype == INT8, subject, f"dtype is {record.dtype}, expected {INT8} (int8)")
     require(record.flags & ~CONSTANT == 0, subject, f"flags are {record.flags:#x}, only bit 0 is known")
     require(
