@@ -119,7 +119,7 @@ def _weighted(lowering: _Lowering, operator: Any, weights: g.Array, reals: Any, 
     )
 
 
-def _convolution_factors(lowering: _Lowering, operator: g.Weighted) -> Any:
+def _weight_factors(lowering: _Lowering, operator: g.Weighted) -> Any:
     """input scale * weight scale / output scale, in double precision, for each channel or for all."""
     quantization = lowering.graph.tensors[operator.weights].quantization
     assert quantization is not None
@@ -134,25 +134,19 @@ def _window_of(operator: Any, kernel: tuple[int, int], dilation: tuple[int, int]
 def _conv_2d(lowering: _Lowering, operator: g.Conv2D) -> None:
     weights = lowering.graph.constant(operator.weights)
     window = _window_of(operator, (weights.shape[1], weights.shape[2]), operator.dilation)
-    reals = _convolution_factors(lowering, operator)
+    reals = _weight_factors(lowering, operator)
     _weighted(lowering, operator, weights.reshape(weights.shape[0], -1), reals, window)
 
 
 def _depthwise_conv_2d(lowering: _Lowering, operator: g.DepthwiseConv2D) -> None:
     weights = lowering.graph.constant(operator.weights)
     window = _window_of(operator, (weights.shape[1], weights.shape[2]), operator.dilation)
-    reals = _convolution_factors(lowering, operator)
+    reals = _weight_factors(lowering, operator)
     _weighted(lowering, operator, weights[0].reshape(-1, weights.shape[3]).T, reals, window)
 
 
 def _fully_connected(lowering: _Lowering, operator: g.FullyConnected) -> None:
-    quantization = lowering.graph.tensors[operator.weights].quantization
-    assert quantization is not None
-    reals = _convolution_factors(lowering, operator)
-    if quantization.is_per_tensor:
-        # TFLite multiplies these two scales in single precision
-        product = np.float32(lowering.scale(operator.inputs[0])) * quantization.scale[0]
-        reals = float(product) / lowering.scale(operator.output)
+    reals = _weight_factors(lowering, operator)
     _weighted(lowering, operator, lowering.graph.constant(operator.weights), reals, None)
 
 
