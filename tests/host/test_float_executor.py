@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graph_builder import GraphBuilder
-from test_tflite_writer import CASES, Case, activations, float_graph
+from operator_cases import CASES, Case, activations, float_graph
 
 from models import model_path
 from smidgen import graph as g
