@@ -78,6 +78,19 @@ class Tensor:
     def is_constant(self) -> bool:
         return self.data is not None
 
+    def dequantized(self) -> NDArray[np.float32]:
+        """The real values of a constant."""
+        if self.data is None:
+            raise ValueError(f"tensor {self.name!r} is not a constant")
+        if self.quantization is None or self.data.dtype.kind == "f":
+            return self.data.astype(np.float32)
+        shape = [1] * self.data.ndim
+        if self.quantization.axis is not None:
+            shape[self.quantization.axis] = -1
+        scale, zero_point = self.quantization.scale.reshape(shape), self.quantization.zero_point.reshape(shape)
+        real: NDArray[np.float32] = (self.data.astype(np.float32) - zero_point.astype(np.float32)) * scale
+        return real
+
 
 @dataclass(frozen=True)
 class Padding:

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 
 from smidgen import graph as g
-from smidgen.formats.tflite_reader import dequantize_constant
 from smidgen.reference.float_executor import Floats, run_float_operator, starting_values
 
 
@@ -20,7 +19,7 @@ def dequantized(graph: g.Graph) -> g.Graph:
     """A float32 graph with the real values of the constants of an int8 graph. Operators are shared with `graph`."""
     tensors = {}
     for name, tensor in graph.tensors.items():
-        data = None if tensor.data is None else dequantize_constant(tensor)
+        data = None if tensor.data is None else tensor.dequantized()
         tensors[name] = replace(tensor, dtype=np.dtype(np.float32), quantization=None, data=data)
     return g.Graph(tensors, graph.operators, graph.inputs, graph.outputs, graph.name)
 
