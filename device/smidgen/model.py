@@ -66,11 +66,26 @@ def _report_difference(vector, output, got, expected):
             raise ValueError(text % (vector, i, output, got[i], expected[i]))
 
 
+def _length(values):
+    """How many elements; None for an iterator, or what is no collection at all."""
+    try:
+        return len(values)
+    except TypeError:
+        return None
+
+
 def _quantize(values, view, scale, zero_point, name):
-    """Real values into an int8 view, halves away from zero, saturated."""
+    """Real values into an int8 view, halves away from zero, saturated; returns how many there were."""
+    try:
+        values = iter(values)
+    except TypeError:
+        raise ValueError("%s takes a list of numbers, or int8 in a buffer" % name) from None
     count = 0
     for value in values:
-        real = value / scale
+        try:
+            real = value / scale
+        except TypeError:
+            real = float("nan")
         if real != real:
             raise ValueError("%s: element %d is not a number" % (name, count))
         real = max(-256.0, min(256.0, real))  # beyond this all saturate, and infinity has no integer
@@ -86,8 +101,9 @@ def _quantize(values, view, scale, zero_point, name):
 class Model:
     """A loaded network. source: path of a .smg file, or its bytes in a buffer, which is used in place.
 
-    input, inputs: views of the arena to write samples to; output, outputs: views of the results.
-    A run uses up the inputs: their memory may serve other tensors. Do not change the blob while it is in use.
+    input, inputs: views of the arena to write samples to; output, outputs: views of the results. Assigning to input
+    copies int8 data from a buffer into the arena. A run uses up the inputs: their memory may serve other tensors.
+    Do not change the blob while it is in use.
     """
 
     def __init__(self, source):
@@ -120,10 +136,22 @@ class Model:
         ) = struct.unpack_from("<IIHHBBHIIIII", blob, 16)
         self.inputs = tuple(self._view(i) for i in range(inputs))
         self.outputs = tuple(self._view(inputs + i) for i in range(outputs))
-        self.input = self.inputs[0]
-        self.output = self.outputs[0]
         self._metadata = None
         self._ran = 0
+
+    @property
+    def input(self):
+        """View of the first input. Assign int8 data in a buffer (bytes, array("b")) to copy it there."""
+        return self.inputs[0]
+
+    @input.setter
+    def input(self, samples):
+        self._write(0, samples, False)
+
+    @property
+    def output(self):
+        """View of the first output."""
+        return self.outputs[0]
 
     def run(self, until=None):
         """Run all operators, or those up to number `until`. Ctrl-C works between operators."""
@@ -144,25 +172,18 @@ class Model:
         if len(inputs) != len(self.inputs):
             raise ValueError("the model has %d inputs, got %d" % (len(self.inputs), len(inputs)))
         for i, values in enumerate(inputs):
-            view = self.inputs[i]
-            name = "input" if len(inputs) == 1 else "input %d" % i
-            if isinstance(values, str):
-                raise ValueError("%s is a string, not numbers" % name)
-            if _typecode(values) in _BYTES:
-                count = len(values)
-                if count == len(view):
-                    view[:] = values
-            else:
-                _, scale, zero_point = self.info(i)
-                count = _quantize(values, view, scale, zero_point, name)
-            if count != len(view):
-                raise ValueError("%s has %d elements, got %d" % (name, len(view), count))
+            self._write(i, values, True)
         self.run()
         scores = tuple(self._scores(i) for i in range(len(self.outputs)))
         return scores[0] if len(scores) == 1 else scores
 
     def top(self, count=3):
-        """The best classes of the first output: [(label, or index without labels, score), ...], best first."""
+        """The best classes of the first output: [(label, or index without labels, score), ...], best first.
+
+        ValueError unless the model has run to its end.
+        """
+        if count < 0:
+            raise ValueError("top() takes a count of classes, got %d" % count)
         scores = self._scores(0)
         labels = self.labels
         order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:count]
@@ -180,7 +201,8 @@ class Model:
     @property
     def labels(self):
         """List of the classes' names, or None."""
-        return self.metadata.get("labels")
+        labels = self.metadata.get("labels")
+        return labels if isinstance(labels, list) and all(isinstance(label, str) for label in labels) else None
 
     def info(self, index):
         """(shape, scale, zero point) of a tensor. real value = scale * (q - zero point)"""
@@ -270,7 +292,29 @@ class Model:
         record = self._record(index)
         return self._arena[record[0] : record[0] + _elements(record[1:5])]
 
+    def _write(self, index, values, real):
+        """Fill an input from int8 data in a buffer, or, if `real`, from numbers."""
+        view = self.inputs[index]
+        name = "input" if len(self.inputs) == 1 else "input %d" % index
+        if isinstance(values, str):
+            raise ValueError("%s is a string, not numbers" % name)
+        raw = _typecode(values) in _BYTES
+        if not (raw or real):
+            raise ValueError("%s takes int8 in a buffer; use predict() for real numbers" % name)
+        count = _length(values)
+        if count is None or count == len(view):
+            self._ran = 0  # the inputs may lie over what the last run left
+            if raw:
+                view[:] = values
+            else:
+                _, scale, zero_point = self.info(index)
+                count = _quantize(values, view, scale, zero_point, name)
+        if count != len(view):
+            raise ValueError("%s has %d elements, got %d" % (name, len(view), count))
+
     def _scores(self, number):
+        if self._ran < self._operators:
+            raise ValueError("the model has not run to its end: there are no scores yet")
         _, scale, zero_point = self.info(len(self.inputs) + number)
         return [scale * (q - zero_point) for q in self.outputs[number]]
 

@@ -251,15 +251,6 @@ class Dequantize(Operator):
     kind: ClassVar[str] = "DEQUANTIZE"
 
 
-OPERATORS: dict[str, type[Operator]] = {
-    operator.kind: operator
-    for operator in (
-        Conv2D, DepthwiseConv2D, FullyConnected, Add, Mul, AveragePool2D, MaxPool2D, Mean, Pad, Concatenation,
-        Reshape, Softmax, Logistic, Relu, Relu6, Quantize, Dequantize,
-    )
-}  # fmt: skip
-
-
 @dataclass
 class Graph:
     """Tensors by name, operators in execution order, names of the network's inputs and outputs."""

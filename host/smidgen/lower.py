@@ -21,6 +21,8 @@ from smidgen.requantization import INT32_MAX, quantize_multiplier, requantize, r
 _ADD_LEFT_SHIFT = 20
 _SOFTMAX_INTEGER_BITS = 5
 _SOFTMAX_ROW_LIMIT = 4095
+_MAX_RANK = 4
+_MAX_DIMENSION = 0xFFFF
 
 
 def lower(graph: g.Graph) -> n.Network:
@@ -59,6 +61,7 @@ class _Lowering:
         """Index of tensor `name` in the network, adding it when it is new."""
         if name not in self.indices:
             tensor = self.graph.tensors[name]
+            _check_shape(tensor)
             scale, zero_point = _per_tensor(tensor)
             data = None if tensor.data is None else tensor.data.astype(np.int8)
             self.indices[name] = len(self.tensors)
@@ -84,6 +87,15 @@ class _Lowering:
         if bounds[0] > bounds[1]:
             raise ValueError(f"activation {activation.value} leaves no value in the range of output {output!r}")
         return {"activation_min": bounds[0], "activation_max": bounds[1]}
+
+
+def _check_shape(tensor: g.Tensor) -> None:
+    """What a tensor record of a blob can hold."""
+    shape = tensor.shape or (1,)
+    if len(shape) > _MAX_RANK or min(shape) < 1 or max(shape) > _MAX_DIMENSION:
+        raise ModelError(
+            f"tensor {tensor.name!r} is {list(shape)}; blobs hold {_MAX_RANK} dimensions of 1 to {_MAX_DIMENSION}"
+        )
 
 
 def _per_tensor(tensor: g.Tensor) -> tuple[float, int]:
@@ -245,7 +257,9 @@ def _pad(lowering: _Lowering, operator: g.Pad) -> None:
 
 
 def _concatenation(lowering: _Lowering, operator: g.Concatenation) -> None:
-    """One COPY for each input, then the activation, if there is one, as a LOOKUP over the whole."""
+    """One COPY for each input."""
+    if operator.activation != g.Activation.NONE:
+        raise ValueError(f"a fused activation ({operator.activation.value}) is not supported")
     stride = math.prod(lowering.graph.tensors[operator.output].shape[operator.axis :])
     start = 0
     for name in operator.inputs:
@@ -255,8 +269,6 @@ def _concatenation(lowering: _Lowering, operator: g.Concatenation) -> None:
             n.CopyOperator(n.Kind.COPY, lowering.index(name), output, chunk=chunk, stride=stride, start=start)
         )
         start += chunk
-    if operator.activation != g.Activation.NONE:
-        raise ValueError(f"a fused activation ({operator.activation.value}) is not supported")
 
 
 def _reshape(lowering: _Lowering, operator: g.Reshape) -> None:
@@ -283,8 +295,7 @@ def _softmax(lowering: _Lowering, operator: g.Softmax) -> None:
 
 def _large_multiplier(real: float) -> tuple[int, int]:
     """A factor in [2**30, 2**31): shift 31 is allowed here, unlike in requantisation."""
-    multiplier = math.floor(real / 2**31 * 2**31 + 0.5)
-    return min(multiplier, INT32_MAX), 31
+    return min(math.floor(real + 0.5), INT32_MAX), 31
 
 
 def _lookup(lowering: _Lowering, operator: g.Operator, table: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import smidgen
+from smidgen.arrays import load_arrays
 from smidgen.blob.contents import Blob, GoldenVector
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
@@ -29,6 +30,7 @@ from smidgen.report import BlobReport, report_blob
 from smidgen.samples import load_golden
 
 DEFAULT_GOLDEN_COUNT = 2
+DEFAULT_GOLDEN_BYTES = 4096  # without being asked, no more than this is spent on golden vectors
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
@@ -46,29 +48,34 @@ def pack(
     model: str | Path,
     *,
     calibration: str | Path | None = None,
+    calibration_scale: float | None = None,
     method: str = DEFAULT_METHOD,
     labels: str | Path | Sequence[str] | None = None,
     golden: str | Path | None = None,
-    golden_count: int = DEFAULT_GOLDEN_COUNT,
+    golden_count: int | None = None,
     progress: Progress | None = None,
 ) -> Packed:
     """Pack a .tflite file: int8 models as they are, float models quantised with `calibration` data.
 
     method: how activation ranges are chosen, one of quantize.RANGE_METHODS; only for float models.
     labels: a file with one label a line, or the labels; as many as the first output has elements.
-    golden: .npz with `input` and optionally `output`; all are checked, the first golden_count go into the blob.
+    calibration_scale: real value of one step of the calibration numbers; needed when they are integers.
+    golden: .npz with `input` and optionally `output`; all outputs are checked, the first golden_count go into the blob
+    (without a count: two, if they take no more than 4 KiB).
     Raises InputError, ModelError (UnsupportedModelError lists every operator that cannot be run) or
     MismatchError (a golden output that the packed network does not give).
     """
     path = Path(model)
     graph = simplify(read_tflite(path))
     notes: list[str] = []
-    if not graph.is_quantized:
-        graph = _quantize(graph, path, calibration, method, notes, progress)
+    was_float = not graph.is_quantized
+    if was_float:
+        graph = _quantize(graph, path, calibration, calibration_scale, method, progress)
     elif calibration is not None:
+        load_arrays(calibration)  # a missing or damaged file is an error all the same
         notes.append(f"{path.name} is int8 already: it is packed as it is, the calibration data is not used")
     network = lower(graph)
-    vectors = _golden(network, golden, golden_count, notes, progress)
+    vectors = _golden(network, golden, golden_count, was_float, notes, progress)
     metadata = _metadata(path, network, _labels(labels, network))
     data = write_blob(make_plan(network), vectors, metadata)
     blob = read_blob(data)  # the independent reader must understand what was written
@@ -81,33 +88,52 @@ def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None) -> bytes:
     return write_blob(make_plan(network), metadata={**network.metadata, **(metadata or {})})
 
 
-def save(data: bytes, path: str | Path) -> None:
-    """Write a file whole or not at all."""
-    path = Path(path)
+def save(data: bytes, path: str | Path, inputs: Sequence[str | Path | None] = ()) -> None:
+    """Write a file whole or not at all, with the permissions a new file gets; links are followed.
+
+    inputs: files that the data were made from and that must not be overwritten. Raises InputError.
+    """
+    target = Path(os.path.realpath(path))
+    for source in inputs:
+        if source is not None and target == Path(os.path.realpath(source)):
+            raise InputError(f"{path} is an input of this command; choose another name for the output")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)  # a device or a pipe cannot be replaced
+        else:
+            _replace(data, target)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _replace(data: bytes, target: Path) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask)
+        os.replace(temporary, target)
+    except BaseException:  # Ctrl-C included
         os.unlink(temporary)
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+        raise
 
 
 def _quantize(
-    graph: Graph, path: Path, calibration: str | Path | None, method: str, notes: list[str], progress: Progress | None
+    graph: Graph,
+    path: Path,
+    calibration: str | Path | None,
+    scale: float | None,
+    method: str,
+    progress: Progress | None,
 ) -> Graph:
     if calibration is None:
         raise InputError(
             f"{path.name} is a float model: give calibration data (--calibration DATA.npz, real inputs of shape "
             f"{[list(graph.tensors[name].shape) for name in graph.inputs]}) so that it can be quantised to int8"
         )
-    samples = load_calibration(calibration, graph)
-    notes.extend(samples.notes)
+    samples = load_calibration(calibration, graph, scale)
     return quantize(graph, samples, method, progress=quantizing(progress))
 
 
@@ -145,8 +171,14 @@ def _labels(labels: str | Path | Sequence[str] | None, network: Network) -> list
 
 
 def _golden(
-    network: Network, path: str | Path | None, count: int, notes: list[str], progress: Progress | None
+    network: Network,
+    path: str | Path | None,
+    count: int | None,
+    was_float: bool,
+    notes: list[str],
+    progress: Progress | None,
 ) -> list[GoldenVector]:
+    """The golden vectors that go into the blob; every output that the file expects is checked."""
     if path is None:
         return []
     inputs, expected = load_golden(path, network)
@@ -154,20 +186,29 @@ def _golden(
     for number, sample in enumerate(inputs):
         outputs = run_network(network, sample)
         if expected is not None:
-            _check_golden(number, outputs, expected[number])
+            _check_golden(number, outputs, expected[number], was_float)
         vectors.append(GoldenVector(sample, outputs))
         if progress is not None:
-            progress("checking golden vectors", number + 1, len(inputs))
-    if count < len(vectors):
-        notes.append(f"all {len(vectors)} golden vectors agree; the first {count} are in the blob")
-    return vectors[:count]
+            progress("running golden vectors", number + 1, len(inputs))
+    size = sum(array.size for array in vectors[0].inputs + vectors[0].outputs)
+    if count is None:
+        count = min(DEFAULT_GOLDEN_COUNT, DEFAULT_GOLDEN_BYTES // size)
+    kept = vectors[:count]
+    checked = "all expected outputs agree" if expected is not None else "no expected outputs to compare with"
+    notes.append(f"{len(vectors)} golden vectors, {checked}; {len(kept)} of {size:,} bytes each in the blob")
+    return kept
 
 
-def _check_golden(number: int, outputs: Sequence[Any], expected: Sequence[Any]) -> None:
+def _check_golden(number: int, outputs: Sequence[Any], expected: Sequence[Any], was_float: bool) -> None:
     for output, wanted in zip(outputs, expected, strict=True):
         difference = np.abs(output.astype(int) - wanted.astype(int))
         if difference.any():
+            hint = (
+                "the model has just been quantised, so outputs of another quantisation cannot be expected"
+                if was_float
+                else "was it made with this model and TFLite's reference kernels?"
+            )
             raise MismatchError(
                 f"golden vector {number}: {np.count_nonzero(difference)} of {difference.size} output elements differ, "
-                f"by up to {difference.max()}; was it made with this model and TFLite's reference kernels?"
+                f"by up to {difference.max()}; {hint}"
             )

@@ -74,4 +74,6 @@ def requantize(values: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> In
 
 def round_half_away(values: Any) -> Any:
     """Round to nearest, ties away from zero, as C's round()."""
-    return np.sign(values) * np.floor(np.abs(values) + 0.5)
+    whole = np.trunc(values)
+    # Not floor(x + 0.5): that sum rounds, and 0.49999997 would become 1.
+    return whole + np.sign(values) * (np.abs(values - whole) >= 0.5)

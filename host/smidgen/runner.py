@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from smidgen.blob.contents import Blob
 from smidgen.blob.reader import read_blob_file
 from smidgen.link.board_model import BoardModel
-from smidgen.link.session import Board, connect
+from smidgen.link.session import connect
 from smidgen.network import Network
 from smidgen.reference import run_network, run_steps
 from smidgen.samples import dequantize, load_inputs
@@ -74,22 +74,14 @@ class BoardRunner:
 
 
 @contextmanager
-def open_runner(
-    blob: Blob, data: bytes, port: str, *, heap_bytes: int | None = None, install: bool = True
-) -> Iterator[Runner]:
+def open_runner(blob: Blob, data: bytes, port: str, *, heap_bytes: int | None = None) -> Iterator[Runner]:
     """A runner for `blob` (whose bytes are `data`) on `port`; smidgen is installed there unless it is already."""
     if port == HOST:
         yield HostRunner(blob.network)
         return
     with connect(port, heap_bytes=heap_bytes) as board:
-        yield BoardRunner(load_on(board, data, install), blob.network)
-
-
-def load_on(board: Board, data: bytes, install: bool = True) -> BoardModel:
-    """Load a blob into the board's RAM, with the smidgen of this computer."""
-    if install:
         board.install()
-    return board.load(data)
+        yield BoardRunner(board.load(data), blob.network)
 
 
 @dataclass(frozen=True)
@@ -133,5 +125,7 @@ def run_file(
                 progress(number + 1, len(samples))
     outputs = [np.stack(column) for column in zip(*rows, strict=True)]
     tensors = [blob.network.tensors[index] for index in blob.network.outputs]
-    scores = [dequantize(output, tensor) for output, tensor in zip(outputs, tensors, strict=True)]
+    scores = [
+        dequantize(output, tensor.scale, tensor.zero_point) for output, tensor in zip(outputs, tensors, strict=True)
+    ]
     return RunResult(port, outputs, scores, times, blob.metadata.get("labels"))

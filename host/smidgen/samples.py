@@ -8,27 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smidgen.arrays import load_arrays
 from smidgen.errors import InputError
 from smidgen.network import Network, NetworkTensor
 from smidgen.requantization import round_half_away
 
 Int8Array = NDArray[np.int8]
 _UINT8_OFFSET = 128
-
-
-def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a .npy file (under the name "input") or a .npz file. InputError if it is not one."""
-    path = Path(path)
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is not a NumPy file (.npy or .npz): {error}") from error
-    if isinstance(loaded, np.ndarray):
-        return {"input": loaded}
-    with loaded:
-        return {name: loaded[name] for name in loaded.files}
 
 
 def load_inputs(path: str | Path, network: Network) -> list[list[Int8Array]]:
@@ -46,11 +32,9 @@ def load_inputs(path: str | Path, network: Network) -> list[list[Int8Array]]:
 
 
 def _named(arrays: dict[str, NDArray[Any]], name: str, path: str | Path) -> NDArray[Any]:
-    if name in arrays:
-        return arrays[name]
-    if len(arrays) == 1:
-        return next(iter(arrays.values()))
-    raise InputError(f"{path} has no array named {name!r}; it has {', '.join(sorted(arrays)) or 'none'}")
+    if name not in arrays:
+        raise InputError(f"{path} has no array named {name!r}; it has {', '.join(sorted(arrays)) or 'none'}")
+    return arrays[name]
 
 
 def prepare(array: NDArray[Any], network: Network, index: int) -> Int8Array:
@@ -74,50 +58,45 @@ def _as_int8(array: NDArray[Any], network: Network, index: int) -> Int8Array:
     if array.dtype == np.uint8 and index in network.metadata.get("uint8_tensors", ()):
         return (array.astype(np.int16) - _UINT8_OFFSET).astype(np.int8)
     if array.dtype.kind == "f":
-        return quantize_samples(array, network.tensors[index])
+        return quantize_samples(array, network.tensors[index].scale, network.tensors[index].zero_point)
     raise InputError(
         f"input {index} is {array.dtype}; give int8 (as the network takes it) or floating point (real values, "
         f"scale {network.tensors[index].scale:g}, zero point {network.tensors[index].zero_point})"
     )
 
 
-def quantize_samples(array: NDArray[Any], tensor: NetworkTensor) -> Int8Array:
-    """Real values as int8 of `tensor`'s scale and zero point: rounded half away from zero, saturated."""
+def quantize_samples(array: NDArray[Any], scale: float, zero_point: int) -> Int8Array:
+    """Real values as int8: divided in single precision, rounded half away from zero, saturated (as TFLite does)."""
     if not np.all(np.isfinite(array)):
         raise InputError("the input holds values that are not finite (NaN or infinity)")
-    scaled = round_half_away(array.astype(np.float32) / np.float32(tensor.scale)) + tensor.zero_point
+    scaled = round_half_away(array.astype(np.float32) / np.float32(scale)) + zero_point
     saturated: Int8Array = np.clip(scaled, -128, 127).astype(np.int8)
     return saturated
 
 
-def dequantize(array: Int8Array, tensor: NetworkTensor) -> NDArray[np.float32]:
-    """Real values of int8 elements of `tensor`."""
-    real: NDArray[np.float32] = (array.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
+def dequantize(array: Int8Array, scale: float, zero_point: int) -> NDArray[np.float32]:
+    """Real values of int8 elements."""
+    real: NDArray[np.float32] = (array.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
     return real
 
 
 def load_golden(path: str | Path, network: Network) -> tuple[list[list[Int8Array]], list[list[Int8Array]] | None]:
     """Inputs and expected outputs from a .npz file with `input` and, if present, `output`
-    (`output_0`, ... where there are several)."""
-    inputs = load_inputs(path, network)
+    (`output_0`, ... where there are several). None when the file holds no outputs."""
     arrays = load_arrays(path)
+    inputs = load_inputs(path, network)
     names = ["output"] if network.output_count == 1 else [f"output_{i}" for i in range(network.output_count)]
-    if not any(name in arrays for name in names):
+    similar = [name for name in arrays if name.startswith("output")]
+    if not similar:
         return inputs, None
     columns = [
-        _expected(arrays, name, network, index, len(inputs), path)
+        _expected(_named(arrays, name, path), name, network.tensors[index], len(inputs), path)
         for name, index in zip(names, network.outputs, strict=True)
     ]
     return inputs, [list(row) for row in zip(*columns, strict=True)]
 
 
-def _expected(
-    arrays: dict[str, NDArray[Any]], name: str, network: Network, index: int, count: int, path: str | Path
-) -> Int8Array:
-    tensor = network.tensors[index]
-    if name not in arrays:
-        raise InputError(f"{path} has no array named {name!r}; it has {', '.join(sorted(arrays))}")
-    array = arrays[name]
+def _expected(array: NDArray[Any], name: str, tensor: NetworkTensor, count: int, path: str | Path) -> Int8Array:
     if array.dtype != np.int8 or array.size != count * tensor.elements:
         raise InputError(
             f"{path}: {name} must be int8 with {count} x {tensor.elements} elements, "

@@ -77,6 +77,20 @@ def verify_golden(
     return _verify(path, blob, inputs, expected, port, f"golden file {Path(golden).name}", heap_bytes, progress)
 
 
+def verify_embedded(
+    path: str | Path, port: str = HOST, *, heap_bytes: int | None = None, progress: Progress | None = None
+) -> Verification:
+    """Compare the blob at `path` with the golden vectors that it holds itself."""
+    blob = read_blob_file(path)
+    if not blob.golden:
+        raise InputError(
+            f"{path} holds no golden vectors; give --golden FILE, or --against MODEL.tflite with --input FILE"
+        )
+    inputs = [vector.inputs for vector in blob.golden]
+    expected = [vector.outputs for vector in blob.golden]
+    return _verify(path, blob, inputs, expected, port, "its golden vectors", heap_bytes, progress)
+
+
 def verify_against(
     path: str | Path,
     model: str | Path,

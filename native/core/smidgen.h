@@ -93,7 +93,8 @@ struct smg_model {
 /* One plain sentence for a status, without a full stop; the same one for every status that does not exist. */
 const char *smg_status_message(int status);
 
-/* Checks every byte that running depends on, in time proportional to the length of the blob.
+/* Checks every byte that running depends on. Time: a pass over the blob and over its weights, and tensor_count times
+ * operator_count / 1024 steps.
  * blob: starts at a multiple of 4; what follows the blob's own length is ignored.
  * fault: may be null; filled in when the result is not SMG_OK. */
 int smg_load(struct smg_model *model, const void *blob, size_t bytes, struct smg_fault *fault);

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,31 @@ def test_nothing_is_left_behind_when_the_user_forgets() -> None:
     directory = Path(result.stdout.strip())
     assert directory.name.startswith("smidgen-board-")
     assert not directory.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_behind_by_a_sudden_end(number: signal.Signals) -> None:
+    script = """
+import os, time
+from smidgen.link.virtual import VirtualUnixBoard
+board = VirtualUnixBoard()
+board.start()
+os.write(os.open(board.port, os.O_RDWR | os.O_NOCTTY), b"while True: pass\\r\\r")
+time.sleep(0.2)
+print(board.directory, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        directory = Path(process.stdout.readline().strip())
+        assert directory.exists()
+        (firmware,) = children_in(directory)
+        process.send_signal(number)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and (directory.exists() or firmware.exists()):
+        time.sleep(0.02)
+    assert not directory.exists()
+    assert not firmware.exists()
 
 
 def test_several_boards_at_once(virtual_board: VirtualUnixBoard) -> None:

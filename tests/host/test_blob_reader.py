@@ -122,7 +122,7 @@ def test_golden_vectors_and_metadata() -> None:
     assert len(blob.golden) == 2
     assert blob.golden[1].inputs[0].tolist() == np.arange(100, 160).astype(np.int8).reshape(1, 5, 6, 2).tolist()
     assert blob.golden[1].outputs[0].tolist() == np.array([[160]]).astype(np.int8).tolist()
-    assert blob.metadata == {"name": "kws", "labels": ["j\u00e4", "no"]} == blob.network.metadata
+    assert blob.metadata == {"name": "kws", "labels": ["j\u00e4"]} == blob.network.metadata
     assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 104
 
 

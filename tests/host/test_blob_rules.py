@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import struct
@@ -449,3 +450,20 @@ def test_softmax_rows_that_could_overflow_are_refused() -> None:
             read_blob(source.build())
         else:
             assert "its rows have 4096 elements, the limit is 4095" in rejected(source.build())
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"labels": 5}, "labels is 5, expected a list of strings"),
+        ({"labels": [1]}, "labels is .1., expected a list of strings"),
+        ({"labels": ["a", "b", "c"]}, "there are 3 labels for 36 output elements"),
+        ({"source": 5}, "source is 5, expected a string"),
+        ({"uint8_tensors": 5}, "uint8_tensors is 5, expected indices"),
+        ({"uint8_tensors": [2]}, "uint8_tensors is .2., expected indices of inputs and outputs, below 2"),
+    ],
+)
+def test_metadata_that_readers_rely_on(metadata: dict[str, Any], words: str) -> None:
+    source = conv()
+    source.metadata = json.dumps(metadata).encode()
+    assert re.search(words, rejected(source.build()))

@@ -37,7 +37,7 @@ SAMPLES = random.normal(size=(5, 4, 3, 1)).astype(np.float32)
 def test_npy_with_and_without_dimensions_of_one(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "data.npy", SAMPLES.reshape(shape))
     loaded = load_calibration(tmp_path / "data.npy", image_graph())
-    assert loaded.samples == 5 and loaded.notes == ()
+    assert loaded.samples == 5
     np.testing.assert_array_equal(loaded.inputs["image"], SAMPLES[:, None])
 
 
@@ -62,17 +62,17 @@ def test_several_inputs_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded["b"], b[:, None])
 
 
-def test_integers_are_real_values_and_that_is_said() -> None:
-    pixels = random.integers(0, 256, (5, 4, 3, 1)).astype(np.uint8)
-    loaded = as_calibration(pixels, image_graph(), label="pixels.npy")
+def test_integers_need_to_be_told_what_they_are_worth() -> None:
+    pixels = np.arange(60, dtype=np.uint8).reshape(5, 4, 3, 1)
+    with pytest.raises(InputError, match=r"pixels.npy: input 'image' is uint8, 0 to 59, .*--calibration-scale 1 if"):
+        as_calibration(pixels, image_graph(), label="pixels.npy")
+    loaded = as_calibration(pixels, image_graph(), scale=1)
     np.testing.assert_array_equal(loaded.inputs["image"], pixels[:, None].astype(np.float32))
-    (note,) = loaded.notes
-    assert note.startswith("pixels.npy: uint8 values are taken as the real values of input 'image'")
 
 
 def test_scale_and_offset() -> None:
     loaded = as_calibration(np.full((1, 4, 3, 1), 100, np.uint8), image_graph(), scale=0.5, offset=-10)
-    assert loaded.notes == () and np.all(loaded.inputs["image"] == 40.0)
+    assert np.all(loaded.inputs["image"] == 40.0)
 
 
 def test_taken_is_spread_over_all_samples() -> None:
@@ -87,13 +87,12 @@ def refused(words: str, path: Path, graph: g.Graph | None = None) -> None:
 
 
 def test_refusals_of_files(tmp_path: Path) -> None:
-    refused("cannot read the calibration data .*missing.npy: No such file", tmp_path / "missing.npy")
-    refused("must be a .npy or .npz file, .*data.csv is not", tmp_path / "data.csv")
+    refused("cannot read .*missing.npy: No such file", tmp_path / "missing.npy")
     for name in ("junk.npy", "junk.npz", "empty.npy"):
         (tmp_path / name).write_bytes(b"" if "empty" in name else b"these are no arrays")
-        refused(f"{name} is not a readable NumPy file", tmp_path / name)
+        refused(f"{name} is not a NumPy file of plain arrays", tmp_path / name)
     np.save(tmp_path / "objects.npy", np.array([{}, {}], object), allow_pickle=True)
-    refused("objects.npy is not a readable NumPy file", tmp_path / "objects.npy")
+    refused("objects.npy is not a NumPy file .*it holds Python objects", tmp_path / "objects.npy")
     np.save(tmp_path / "a.npy", np.zeros((3, 4), np.float32))
     refused(r"the model has 2 inputs \('a', 'b'\); give a .npz", tmp_path / "a.npy", two_inputs())
 

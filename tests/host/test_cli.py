@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import struct
 import subprocess
 import sys
+import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 from graph_builder import GraphBuilder
 
 from smidgen import graph as g
+from smidgen.blob.reader import read_blob, read_blob_file
 from smidgen.formats.tflite_writer import write_tflite
 from smidgen.reference import run_network
 
@@ -84,8 +89,6 @@ def test_inspect_says_the_same_as_pack(model: Path, tmp_path: Path) -> None:
 
 
 def test_run_writes_outputs(blob: Path, samples: np.ndarray, tmp_path: Path) -> None:
-    from smidgen.blob.reader import read_blob_file
-
     np.save(tmp_path / "x.npy", samples)
     result = smidgen("run", blob, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy", "--json")
     document = json.loads(result.stdout)
@@ -217,7 +220,105 @@ def test_labels_of_the_wrong_number(model: Path, tmp_path: Path) -> None:
 
 
 def test_usage_errors(blob: Path) -> None:
-    assert smidgen("verify", blob).returncode == USAGE
+    assert smidgen("verify", blob, "--against", blob).returncode == USAGE
     assert smidgen("pack").returncode == USAGE
     assert smidgen("nonsense").returncode == USAGE
     assert_refused(smidgen("run", blob, "--input", blob, "--port", "sim:nonsense"), INPUT, "")
+
+
+def test_verify_uses_the_golden_vectors_in_the_blob(model: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    assert_refused(smidgen("verify", _packed(model, tmp_path, "plain.smg")), INPUT, "holds no golden vectors")
+    np.savez(tmp_path / "golden.npz", input=samples)
+    blob = _packed(model, tmp_path, "golden.smg", "--golden", tmp_path / "golden.npz")
+    assert json.loads(smidgen("verify", blob, "--json").stdout)["exact"] == 2
+    data = bytearray(blob.read_bytes())
+    span = next(span for span in read_blob(bytes(data)).spans if span.purpose == "golden")
+    data[span.offset + span.size - 1] ^= 1  # the last output element of the last vector
+    struct.pack_into("<I", data, 12, zlib.crc32(data[16:]))
+    blob.write_bytes(data)
+    assert smidgen("verify", blob).returncode == DIFFERENT
+
+
+def _packed(model: Path, folder: Path, name: str, *arguments: Any) -> Path:
+    result = smidgen("pack", model, "-o", folder / name, *arguments)
+    assert result.returncode == SUCCESS, result.stderr
+    return folder / name
+
+
+def test_every_golden_output_is_checked(model: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    network = read_blob_file(_packed(model, tmp_path, "plain.smg")).network
+    outputs = np.stack([run_network(network, [sample])[0] for sample in samples])
+    np.savez(tmp_path / "golden.npz", input=samples, output=outputs)
+    result = smidgen("pack", model, "-o", tmp_path / "out.smg", "--golden", tmp_path / "golden.npz")
+    assert "5 golden vectors, all expected outputs agree; 2 of 9 bytes each" in result.stderr
+    outputs[4, 0, 0] ^= 1
+    np.savez(tmp_path / "wrong.npz", input=samples, output=outputs)
+    result = smidgen("pack", model, "-o", tmp_path / "wrong.smg", "--golden", tmp_path / "wrong.npz")
+    assert_refused(result, DIFFERENT, "golden vector 4: 1 of 3 output elements differ")
+    assert not (tmp_path / "wrong.smg").exists()
+    np.savez(tmp_path / "inputs.npz", input=samples)
+    result = smidgen("pack", model, "-o", tmp_path / "out.smg", "--golden", tmp_path / "inputs.npz")
+    assert "no expected outputs to compare with" in result.stderr
+    np.savez(tmp_path / "typo.npz", input=samples, outputs=outputs)
+    result = smidgen("pack", model, "-o", tmp_path / "out.smg", "--golden", tmp_path / "typo.npz")
+    assert_refused(result, INPUT, "no array named 'output'; it has input, outputs")
+
+
+def test_damaged_array_files(blob: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    whole = tmp_path / "x.npz"
+    np.savez_compressed(whole, input=np.repeat(samples, 50, axis=0))
+    data = whole.read_bytes()
+    broken = tmp_path / "broken.npz"
+    for damaged in (data[: len(data) // 2], data[:200] + bytes([data[200] ^ 0xFF]) + data[201:], b"", b"PK\x03\x04"):
+        broken.write_bytes(damaged)
+        assert_refused(smidgen("run", blob, "--input", broken), INPUT, "broken.npz")
+    np.savez(broken, input=np.array([{}], dtype=object))
+    assert_refused(smidgen("run", blob, "--input", broken), INPUT, "holds Python objects")
+
+
+def test_missing_calibration_is_an_error_for_int8_models_too(model: Path, tmp_path: Path) -> None:
+    result = smidgen("pack", model, "-o", tmp_path / "out.smg", "--calibration", tmp_path / "none.npz")
+    assert_refused(result, INPUT, "none.npz: No such file")
+
+
+def test_output_is_never_an_input_and_links_are_followed(model: Path, tmp_path: Path) -> None:
+    before = model.read_bytes()
+    assert_refused(smidgen("pack", model, "-o", model), INPUT, "is an input of this command")
+    assert model.read_bytes() == before
+    (tmp_path / "real.smg").write_bytes(b"")
+    (tmp_path / "link.smg").symlink_to(tmp_path / "real.smg")
+    _packed(model, tmp_path, "link.smg")
+    assert (tmp_path / "link.smg").is_symlink()
+    read_blob_file(tmp_path / "real.smg")
+    assert smidgen("pack", model, "-o", "/dev/null").returncode == SUCCESS
+    assert not Path("/dev/null").is_file()
+
+
+def test_names_with_brackets_are_printed_as_they_are(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("[/x]\n[bold]y\n[red]\n")
+    blob = _packed(model, tmp_path, "q[a].smg", "--labels", tmp_path / "labels.txt")
+    assert "labels   [/x], [bold]y, [red]" in smidgen("inspect", blob).stdout
+
+
+def test_output_that_cannot_be_printed(blob: Path) -> None:
+    command = f"{sys.executable} -m smidgen inspect {blob} --json"
+    full = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True, check=False)
+    assert full.returncode == INPUT
+    assert "No space left" in full.stderr
+    assert "Traceback" not in full.stderr
+    closed = subprocess.run(f"{command} | true", shell=True, capture_output=True, text=True, check=False)
+    assert closed.stderr == ""
+
+
+def test_interruption_ends_quietly(model: Path, tmp_path: Path) -> None:
+    for delay in (0.05, 0.2, 0.4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "smidgen", "demo", "--port", "sim:unix"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        time.sleep(delay + 0.3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 130, err
+        assert out == ""
+        assert "Traceback" not in err

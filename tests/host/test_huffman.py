@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smidgen.blob.huffman import build_code_table, canonical_codes, encode, entropy_bits, symbol_counts
+from smidgen.huffman import build_code_table, canonical_codes, encode, entropy_bits, symbol_counts
 
 _WEIGHTS = st.lists(st.integers(-128, 127), min_size=1, max_size=400).map(lambda values: np.array(values, np.int8))
 

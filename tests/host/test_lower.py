@@ -8,10 +8,13 @@ from graph_builder import GraphBuilder
 
 from smidgen import graph as g
 from smidgen import oracle
+from smidgen.blob.reader import read_blob
+from smidgen.blob.writer import write_blob
 from smidgen.errors import ModelError
 from smidgen.formats.tflite_writer import write_tflite
 from smidgen.lower import lower
-from smidgen.network import WeightedOperator
+from smidgen.network import MeanOperator, WeightedOperator
+from smidgen.plan import make_plan
 from smidgen.reference import run_network
 from smidgen.requantization import quantize_multiplier, requantize
 
@@ -78,6 +81,20 @@ def test_clamps(output_scale: float, activation: g.Activation, clamp: tuple[int,
     b.append(g.FullyConnected(["x"], "y", weights=b.weights("w", (3, 2), 0), activation=activation))
     (operator,) = lower(b.finish(["x"], ["y"])).operators
     assert (operator.activation_min, operator.activation_max) == clamp
+
+
+def test_factor_of_a_mean_keeps_to_the_shifts_there_are() -> None:
+    """2**-27 / 4096: dividing by the count with all its bits would take a shift of -38, and the limit is -31."""
+    b = GraphBuilder()
+    b.tensor("x", (1, 64, 64, 1), 2.0**-27)
+    b.tensor("y", (1, 1), 1.0)
+    b.append(g.Mean(["x"], "y", axes=(1, 2)))
+    network = lower(b.finish(["x"], ["y"]))
+    (operator,) = network.operators
+    assert isinstance(operator, MeanOperator)
+    assert (operator.multiplier, operator.shift) == ((2**30 << 5) // 4096, -31)
+    assert operator.multiplier * 2.0 ** (operator.shift - 31) == 2.0**-27 / 4096
+    read_blob(write_blob(make_plan(network)))
 
 
 def test_what_does_not_fit_is_named() -> None:

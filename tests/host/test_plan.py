@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 
@@ -10,7 +12,7 @@ from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import BinaryOperator, Kind, LookupOperator, Network, NetworkTensor, WeightedOperator
 from smidgen.passes import simplify
-from smidgen.plan import make_plan
+from smidgen.plan import Plan, make_plan
 from smidgen.plan.weights import decoder_scratch_bytes
 
 
@@ -37,6 +39,17 @@ def test_chain_needs_its_two_largest_neighbours() -> None:
     assert make_plan(_chain(640, 128, 128, 8, 128, 640)).arena_bytes == 768
 
 
+def test_random_orders_find_what_the_simple_ones_miss() -> None:
+    """By size, by lifetime and by first use each leave a gap that nothing fits (84 bytes at best)."""
+    assert make_plan(_chain(28, 24, 32, 36)).arena_bytes == 32 + 36
+
+
+def test_tensors_start_at_whole_words() -> None:
+    plan = make_plan(_chain(7, 5, 9, 6))
+    assert [offset % 4 for offset in plan.arena_offsets if offset is not None] == [0] * 4
+    assert len(set(plan.arena_offsets)) > 1
+
+
 def test_elementwise_operators_work_in_place() -> None:
     tensors = [_tensor(1000), _tensor(1000), _tensor(1000)]
     table = LookupOperator(Kind.LOOKUP, 0, 2)
@@ -61,6 +74,40 @@ def test_tiles_hold_whole_channels_within_the_budget() -> None:
     plan = make_plan(Network([_tensor(40), _tensor(64)], [operator], 1, 1), tile_bytes=100)
     assert plan.weights[0].tile_channels == 2
     assert plan.scratch_bytes == decoder_scratch_bytes(2) + 80
+
+
+def _weights_plan(*weights: np.ndarray) -> Plan:
+    """The plan of a chain of FULLY_CONNECTED operators with these weights [units, inputs]."""
+    network = _chain(weights[0].shape[1], *(array.shape[0] for array in weights))
+    operators = [
+        replace(operator, weights=array.astype(np.int8))
+        for operator, array in zip(network.operators, weights, strict=True)
+    ]
+    return make_plan(replace(network, operators=operators))
+
+
+def test_weights_that_are_alike_share_a_code_table() -> None:
+    skewed = np.random.default_rng(0).choice([-60, -1, 0, 1, 60], (2, 40, 40), p=[0.02, 0.2, 0.56, 0.2, 0.02])
+    plan = _weights_plan(*skewed)
+    assert [plan.weights[index].table for index in range(2)] == [0, 0]
+    assert len(plan.code_tables) == 1
+
+
+def test_weights_that_differ_have_tables_of_their_own() -> None:
+    few = np.random.default_rng(0).choice([0, 1, 2, 3], (40, 40))
+    plan = _weights_plan(few, few * 10 + 50)
+    assert sorted(plan.weights[index].table or 0 for index in range(2)) == [0, 1]
+    assert len(plan.code_tables) == 2
+
+
+def test_weights_stay_raw_when_the_table_eats_up_the_saving() -> None:
+    """8 bytes raw; coded 2 bytes, and a table of 4 + 201 / 2 bytes. Many more of the same weights pay for it."""
+    extremes = np.array([[-100, 100] * 4])
+    plan = _weights_plan(extremes)
+    assert plan.weights[0].table is None
+    assert plan.code_tables == []
+    assert plan.scratch_bytes == 0
+    assert _weights_plan(np.tile(extremes, 40)).weights[0].table == 0
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -57,6 +57,16 @@ def test_requantize_is_the_product_rounded(x: int, factor: float) -> None:
     assert abs(result - x * factor) <= 1 + abs(x * factor) * 2**-30 + 2.0 ** max(shift, 0) / 2
 
 
+@given(x=_INT32, multiplier=st.integers(2**30, 2**31 - 1), shift=st.integers(-31, 30))
+@example(x=2**30, multiplier=2**30, shift=2)
+@example(x=3 * 2**29, multiplier=2**30, shift=1)
+def test_requantize_shifts_left_as_32_bit_arithmetic_does(x: int, multiplier: int, shift: int) -> None:
+    """What the shift moves out of 32 bits is lost."""
+    shifted = (x * 2 ** max(shift, 0) + 2**31) % 2**32 - 2**31
+    product = (2 * shifted * multiplier + 2**31) // 2**32
+    assert int(requantize(x, multiplier, shift)) == _round_away(Fraction(product, 2 ** max(-shift, 0)))
+
+
 def test_factors_at_the_ends() -> None:
     assert quantize_multiplier(0.0) == (0, 0)
     assert quantize_multiplier(2.0**-40) == (0, 0)

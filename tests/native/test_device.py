@@ -165,6 +165,118 @@ for values in ([0.25, -0.25, 0.75, -0.75], [0.2, -0.2, 0.3, -0.3], [1e9, -1e9, f
     assert micropython(script, folder) == [[2, 0, 3, -1], [1, 1, 2, 0], [127, -128] * 2, [127, 127, -128, -128]]
 
 
+def test_predict_with_the_wrong_length_leaves_the_input_and_does_not_run(folder: Path) -> None:
+    script = """
+m = smidgen.Model("signs.smg")
+m.input = bytes([1, 2, 3, 4])
+for values in ([9.0] * 3, [9.0] * 5, bytes(3), 5, None):
+    error(lambda: m.predict(values))
+    show(list(m.input))
+error(lambda: m.predict(x for x in [9.0] * 3))
+show(error(lambda: m.tensor(2)))
+"""
+    not_computed = "ValueError: operator 0 has not computed tensor 2 yet: run(until=0)"
+    assert micropython(script, folder) == [[1, 2, 3, 4]] * 5 + [not_computed]
+
+
+@pytest.mark.parametrize(
+    "samples", ["bytes([5] * 4)", "bytearray([5] * 4)", "array('b', [5] * 4)", "memoryview(array('b', [5] * 4))"]
+)
+def test_assigning_the_input_copies_into_the_arena(folder: Path, samples: str) -> None:
+    script = f"""
+m = smidgen.Model("signs.smg")
+view = m.input
+m.input = {samples}
+show(list(view))
+m.run()
+show(list(m.output))
+"""
+    assert micropython(script, folder) == [[5] * 4, list(struct.unpack("3b", PLUS))]
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ("bytes(3)", "ValueError: input has 4 elements, got 3"),
+        ("array('b', [0] * 100)", "ValueError: input has 4 elements, got 100"),
+        ("[1.0] * 4", "ValueError: input takes int8 in a buffer; use predict() for real numbers"),
+        ("array('f', [1.0] * 4)", "ValueError: input takes int8 in a buffer; use predict() for real numbers"),
+        ("array('h', [1] * 4)", "ValueError: input takes int8 in a buffer; use predict() for real numbers"),
+        ("None", "ValueError: input takes int8 in a buffer; use predict() for real numbers"),
+        ("'abcd'", "ValueError: input is a string, not numbers"),
+    ],
+)
+def test_assigning_what_does_not_fit_the_input(folder: Path, samples: str, expected: str) -> None:
+    script = f"""
+m = smidgen.Model("signs.smg")
+m.input[:] = bytes([1, 2, 3, 4])
+def assign(): m.input = {samples}
+show(error(assign))
+show(list(m.input))
+def assign(): m.output = bytes(3)
+show(error(assign).split(":")[0])
+"""
+    assert micropython(script, folder) == [expected, [1, 2, 3, 4], "AttributeError"]
+
+
+def test_input_of_a_fresh_model_is_zero(folder: Path) -> None:
+    """Whatever the memory held before: a run without any input gives the same every time."""
+    script = """
+import gc
+outputs = []
+for filler in (b"\xff", b"\x4d"):
+    trash = [bytearray(filler * 64) for i in range(2000)]
+    trash = None
+    gc.collect()
+    m = smidgen.Model("signs.smg")
+    show(list(m._arena) == [0] * len(m._arena))
+    show(list(m.input))
+    m.run()
+    outputs.append(list(m.output))
+show(outputs[0] == outputs[1])
+"""
+    assert micropython(script, folder) == [True, [0] * 4] * 2 + [True]
+
+
+def test_top_needs_a_complete_run(folder: Path) -> None:
+    script = """
+m = smidgen.Model("signs.smg")
+m.input = bytes([5] * 4)
+m.run(until=2)
+show(error(m.top))
+m.run(until=3)
+show(m.top(0))
+show(m.top(1)[0][0])
+show(len(m.top(99)))
+m.profile()
+show(len(m.top()))
+m.input = bytes([5] * 4)
+show(error(m.top))
+"""
+    refused = "ValueError: the model has not run to its end: there are no scores yet"
+    results = micropython(script, folder)
+    assert results[0] == refused
+    assert results[1] == []
+    assert results[2] in ("minus", "zero", "plus")
+    assert results[3:] == [3, 3, refused]
+
+
+@pytest.mark.parametrize("labels", ["minus", 3, {"0": "minus"}, ["minus", 1, "plus"], None])
+def test_labels_that_are_not_a_list_of_strings_are_none(folder: Path, labels: Any) -> None:
+    operator = Operator(b.MAX_POOL_2D, 0, 1, parameters=b.window((1, 1)))
+    metadata = json.dumps({"labels": labels}).encode()
+    blob = b.build([Tensor((1, 1, 1, 3)), Tensor((1, 1, 1, 3))], [operator], metadata=metadata)
+    (folder / "labels.smg").write_bytes(blob.data)
+    script = """
+m = smidgen.Model("labels.smg")
+show(m.labels)
+m.predict([1, 3, 2])
+show([index for index, _ in m.top()])
+show("labels" in str(m))
+"""
+    assert micropython(script, folder) == [None, [1, 2, 0], False]
+
+
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
@@ -173,8 +285,15 @@ for values in ([0.25, -0.25, 0.75, -0.75], [0.2, -0.2, 0.3, -0.3], [1e9, -1e9, f
         ("m.predict(bytes(5))", "ValueError: input has 4 elements, got 5"),
         ("m.predict('abcd')", "ValueError: input is a string, not numbers"),
         ("m.predict([0, float('nan'), 0, 0])", "ValueError: input: element 1 is not a number"),
+        ("m.predict(5)", "ValueError: input takes a list of numbers, or int8 in a buffer"),
+        ("m.predict(None)", "ValueError: input takes a list of numbers, or int8 in a buffer"),
+        ("m.predict(['a'] * 4)", "ValueError: input: element 0 is not a number"),
+        ("m.predict([0, 1, [2], 3])", "ValueError: input: element 2 is not a number"),
+        ("m.predict(x for x in [1.0] * 5)", "ValueError: input has 4 elements, got 5"),
         ("m.predict()", "ValueError: the model has 1 inputs, got 0"),
         ("m.predict(bytes(4), bytes(4))", "ValueError: the model has 1 inputs, got 2"),
+        ("m.top(-1)", "ValueError: top() takes a count of classes, got -1"),
+        ("m.top()", "ValueError: the model has not run to its end: there are no scores yet"),
         ("m.run(4)", "ValueError: there is no operator 4: the model has 0 to 3"),
         ("m.run(-1)", "ValueError: there is no operator -1: the model has 0 to 3"),
         ("m.tensor(5)", "ValueError: there is no tensor 5: the model has 0 to 4"),

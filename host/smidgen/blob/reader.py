@@ -61,6 +61,7 @@ def read_blob(data: bytes) -> Blob:
     tensors = _read_tensors(records, operator_records, blob)
     golden = _read_golden(header, records, blob)
     metadata = _read_metadata(header, blob)
+    _check_metadata(metadata, header, tensors)
     return Blob(
         network=Network(tensors, operators, header.input_count, header.output_count, metadata),
         arena_offsets=[None if record.is_constant else record.offset for record in records],
@@ -154,3 +155,23 @@ def _read_metadata(header: Header, blob: BlobBytes) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise BlobError(f"metadata: expected one JSON object, found {type(metadata).__name__}")
     return metadata
+
+
+def _check_metadata(metadata: dict[str, Any], header: Header, tensors: list[NetworkTensor]) -> None:
+    """Types of the keys that readers rely on (section 8)."""
+    for key in ("name", "source", "source_sha256", "packager"):
+        value = metadata.get(key, "")
+        require(isinstance(value, str), "metadata", f"{key} is {value!r}, expected a string")
+    labels = metadata.get("labels")
+    if labels is not None:
+        require(_list_of(labels, str), "metadata", f"labels is {labels!r}, expected a list of strings")
+        outputs = tensors[header.input_count].elements
+        require(len(labels) == outputs, "metadata", f"there are {len(labels)} labels for {outputs} output elements")
+    uint8 = metadata.get("uint8_tensors", [])
+    edges = header.input_count + header.output_count
+    fits = _list_of(uint8, int) and all(0 <= index < edges for index in uint8)
+    require(fits, "metadata", f"uint8_tensors is {uint8!r}, expected indices of inputs and outputs, below {edges}")
+
+
+def _list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) and not isinstance(item, bool) for item in value)

@@ -12,8 +12,8 @@ import numpy as np
 
 from smidgen import network as n
 from smidgen.blob.contents import GoldenVector
-from smidgen.blob.huffman import encode
 from smidgen.errors import ModelError
+from smidgen.huffman import encode
 from smidgen.plan import Plan
 
 MAGIC = b"SMG\x1a"

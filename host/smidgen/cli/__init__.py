@@ -1,66 +1,69 @@
 """The command line: parses, calls one function of the package, prints. Everything it does can be done from Python.
 
 Exit codes: 0 success; 1 results differ; 2 wrong usage; 3 the model cannot be packed; 4 a bad blob; 5 the board
-failed; 6 missing or unsuitable input; 130 interrupted.
+failed; 6 missing or unsuitable input, or output that cannot be written; 70 a bug in smidgen; 130 interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
-import rich_click as click
-
-import smidgen
-from smidgen.cli.demo import demo
-from smidgen.cli.inspect import inspect
-from smidgen.cli.output import fail
-from smidgen.cli.pack import pack
-from smidgen.cli.run import run
-from smidgen.cli.sim import sim
-from smidgen.cli.verify import verify
-from smidgen.errors import SmidgenError
-
+_OUTPUT_FAILED = 6
+_BUG = 70
 _INTERRUPTED = 130
-
-click.rich_click.COMMAND_GROUPS = {
-    "smidgen": [
-        {"name": "Models", "commands": ["pack", "inspect"]},
-        {"name": "Running", "commands": ["run", "verify", "demo"]},
-        {"name": "Boards", "commands": ["sim"]},
-    ]
-}
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SMIDGEN"})
-@click.version_option(smidgen.__version__, prog_name="smidgen")
-def cli() -> None:
-    """Small int8 neural networks on MicroPython boards.
-
-    Results go to stdout, progress and messages to stderr.
-    Exit codes: 0 success, 1 results differ, 2 usage, 3 model, 4 blob, 5 board, 6 input, 130 interrupted.
-    """
-
-
-for _command in (pack, inspect, run, verify, sim, demo):
-    cli.add_command(_command)
 
 
 def main() -> None:
     """Entry point of the `smidgen` command."""
-    signal.signal(signal.SIGTERM, _interrupt)  # so that a virtual board is switched off and cleaned up then too
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_OUTPUT_FAILED)
+    except OSError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(_OUTPUT_FAILED)
+
+
+def _interrupt(*_: object) -> None:
+    """Ctrl-C, a closed terminal, or kill: clean up, and let no second signal cut that short."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _run() -> None:
+    # Imported here, so that an interruption while Python reads all the modules ends quietly too.
+    import rich_click as click
+
+    from smidgen.cli.app import cli
+    from smidgen.cli.output import fail
+    from smidgen.errors import SmidgenError
+
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except SmidgenError as error:
         fail(str(error))
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        fail("interrupted")
-        sys.exit(_INTERRUPTED)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except OSError:
+        raise
+    except Exception:
+        import traceback
 
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+        traceback.print_exc()
+        fail("this is a bug in smidgen, please report it with the lines above")
+        sys.exit(_BUG)

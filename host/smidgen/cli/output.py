@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _PLAIN_WIDTH = 100  # of tables that do not go to a terminal
 
-results = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+results = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 messages = Console(stderr=True, highlight=False)
 
 

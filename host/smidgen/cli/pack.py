@@ -21,24 +21,29 @@ from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
     "--method", type=click.Choice(RANGE_METHODS), default=DEFAULT_METHOD, show_default=True,
     help="How activation ranges are chosen from the calibration data.",
 )  # fmt: skip
+@click.option(
+    "--calibration-scale",
+    type=float,
+    help="Real value of one step of integer calibration data, e.g. 0.0039216 for pixels.",
+)
 @click.option("--labels", type=FILE, help="Text file with the name of one class a line.")
 @click.option("--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output) to check and to embed.")
 @click.option(
-    "--golden-count", type=click.IntRange(min=0), default=packer.DEFAULT_GOLDEN_COUNT, show_default=True,
-    help="How many golden vectors go into the blob.",
+    "--golden-count", type=click.IntRange(min=0),
+    help="How many golden vectors go into the blob.  [default: 2, if they take at most 4 KiB]",
 )  # fmt: skip
 @json_option
 def pack(
-    model: Path, output: Path, calibration: Path | None, method: str, labels: Path | None,
-    golden: Path | None, golden_count: int, as_json: bool,
+    model: Path, output: Path, calibration: Path | None, calibration_scale: float | None, method: str,
+    labels: Path | None, golden: Path | None, golden_count: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Pack MODEL (.tflite) into one blob: quantise if it is a float model, plan memory, compress weights."""
     with progress_bar() as progress:
         packed = packer.pack(
-            model, calibration=calibration, method=method, labels=labels, golden=golden, golden_count=golden_count,
-            progress=progress,
+            model, calibration=calibration, calibration_scale=calibration_scale, method=method, labels=labels,
+            golden=golden, golden_count=golden_count, progress=progress,
         )  # fmt: skip
-    packer.save(packed.data, output)
+    packer.save(packed.data, output, (model, calibration, labels, golden))
     for line in packed.notes:
         note(line)
     if as_json:

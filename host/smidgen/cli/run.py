@@ -35,7 +35,7 @@ def run(blob: Path, inputs: Path, output: Path | None, port: str, heap_bytes: in
             progress=lambda done, total: progress(f"running on {port}", done, total),
         )
     if output is not None:
-        _save(result, output)
+        _save(result, output, (blob, inputs))
         note(f"wrote {output}")
     if as_json:
         print_json(result.as_dict())
@@ -43,13 +43,13 @@ def run(blob: Path, inputs: Path, output: Path | None, port: str, heap_bytes: in
         results.print(_table(result))
 
 
-def _save(result: runner.RunResult, path: Path) -> None:
+def _save(result: runner.RunResult, path: Path, used: tuple[Path, ...]) -> None:
     buffer = io.BytesIO()
     if len(result.outputs) == 1:
         np.save(buffer, result.outputs[0])
     else:
         np.savez(buffer, **{f"output_{i}": array for i, array in enumerate(result.outputs)})  # type: ignore[arg-type]
-    packer.save(buffer.getvalue(), path)
+    packer.save(buffer.getvalue(), path, used)
 
 
 def _table(result: runner.RunResult) -> Table:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import rich_click as click
+from rich.text import Text
 
 from smidgen import verify as verification
 from smidgen.cli.options import FILE, heap_option, json_option, port_option
@@ -15,7 +16,9 @@ from smidgen.errors import MismatchError
 
 @click.command()
 @click.argument("blob", type=FILE)
-@click.option("--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output).")
+@click.option(
+    "--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output).  [default: those in BLOB]"
+)
 @click.option("--against", type=FILE, help="The int8 .tflite model that BLOB was packed from.")
 @click.option("--input", "inputs", type=FILE, help="Samples for --against (.npy or .npz).")
 @port_option
@@ -34,8 +37,8 @@ def verify(
 
     On a difference, shows the first operator where the board and the reference part.
     """
-    if (golden is None) == (against is None) or (against is None) != (inputs is None):
-        raise click.UsageError("give either --golden FILE, or --against MODEL.tflite with --input FILE")
+    if (golden and against) or (against is None) != (inputs is None):
+        raise click.UsageError("give --golden FILE, or --against MODEL.tflite with --input FILE, or neither")
     with progress_bar() as progress:
 
         def update(done: int, total: int) -> None:
@@ -43,8 +46,9 @@ def verify(
 
         if golden is not None:
             result = verification.verify_golden(blob, golden, port, heap_bytes=heap_bytes, progress=update)
+        elif against is None or inputs is None:
+            result = verification.verify_embedded(blob, port, heap_bytes=heap_bytes, progress=update)
         else:
-            assert against is not None and inputs is not None
             result = verification.verify_against(blob, against, inputs, port, heap_bytes=heap_bytes, progress=update)
     if as_json:
         print_json(result.as_dict())
@@ -55,9 +59,9 @@ def verify(
 
 
 def _print(result: verification.Verification) -> None:
-    verdict = "[green]exact[/]" if result.is_exact else "[bold red]not exact[/]"
+    verdict = Text("exact", "green") if result.is_exact else Text("not exact", "bold red")
     results.print(
-        f"{verdict}: {result.exact} of {result.inputs} inputs on {result.port} equal {result.expected_from}, "
+        verdict + f": {result.exact} of {result.inputs} inputs on {result.port} equal {result.expected_from}, "
         f"largest difference {result.max_abs_diff}",
         soft_wrap=True,
     )

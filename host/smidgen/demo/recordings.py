@@ -19,17 +19,7 @@ from numpy.typing import NDArray
 from smidgen.errors import InputError
 
 LABELS = ("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW")
-LABEL_MEANINGS = (  # our reading: the file has the abbreviations only
-    "pendulum",
-    "abduction",
-    "forward elevation",
-    "internal rotation",
-    "external rotation",
-    "trapezius extension",
-    "upright row",
-)
 AXES = ("ax", "ay", "az", "wx", "wy", "wz")  # g and rad/s, inferred from gravity and the size of the movements
-SAMPLE_RATE = 50  # Hz
 
 WINDOW = 128  # samples, 2.56 s: one to two and a half repetitions of an exercise
 HOP = 64  # samples between the starts of windows

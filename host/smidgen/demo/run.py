@@ -23,7 +23,7 @@ from smidgen.passes import simplify
 from smidgen.quantize import quantize
 from smidgen.reference import run_network
 from smidgen.reference.float_executor import run_float
-from smidgen.samples import prepare
+from smidgen.samples import dequantize, prepare
 
 MODEL_FILE = "imu_exercises.tflite"
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -149,7 +149,7 @@ def _stream(
         best = int(row.argmax())
         correct += best == labels[number]
         if show is not None:
-            score = float(tensor.dequantize(row)[best])
+            score = float(dequantize(row, tensor.scale, tensor.zero_point)[best])
             truth = data.LABELS[labels[number]]
             show(LiveWindow(number + 1, len(samples), truth, data.LABELS[best], score, times[-1], correct))
     return np.stack(rows), times

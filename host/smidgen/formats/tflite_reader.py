@@ -75,8 +75,11 @@ class _Reader:
         if self.problems:
             raise UnsupportedModelError(self.label, self.problems, sorted(BUILDERS))
         self.graph.prune()
-        if not self.graph.operators:
-            raise ModelError(f"{self.label} has no operators")
+        for what, found in (
+            ("operators", self.graph.operators), ("inputs", self.graph.inputs), ("outputs", self.graph.outputs),
+        ):  # fmt: skip
+            if not found:
+                raise ModelError(f"{self.label} has no {what}")
         return self.graph
 
     def _read_tensor(self, model: Any, tensor: Any, index: int) -> None:

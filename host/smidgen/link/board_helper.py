@@ -12,7 +12,13 @@ import zlib
 CHUNK_BYTES = 4096  # payload of one exec
 WINDOW_BITS = 12  # deflate's history, in RAM on the board: as much as a chunk
 
-REMOVE = "del _smg"
+# Also right when the code below was interrupted before it had defined anything.
+REMOVE = """
+for name in ('_smg', '_smg_hello', '_smg_deflate'):
+    globals().pop(name, None)
+del name
+__import__('gc').collect()
+"""
 
 INSTALL = f"""
 class _smg:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import base64
-from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,11 +57,6 @@ class BoardModel:
             _shaped(data, output.shape, f"output {index}")
             for index, (data, output) in enumerate(zip(tensors, self.outputs, strict=True))
         ]
-
-    def run_stream(self, samples: Iterable[Int8Array], timeout: float | None = None) -> Iterator[list[Int8Array]]:
-        """`run` for one sample after the other, for models with one input."""
-        for sample in samples:
-            yield self.run(sample, timeout=timeout)
 
     def predict(self, *inputs: NDArray[np.floating[Any]], timeout: float | None = None) -> list[NDArray[np.float32]]:
         """`run` on real numbers: quantizes the inputs and dequantizes the outputs with the blob's scales."""

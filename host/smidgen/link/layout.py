@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from smidgen.errors import BlobError
+from smidgen.samples import dequantize, quantize_samples
 
 HEADER_BYTES = 64
 TENSOR = struct.Struct("<I4HBBbBf")
@@ -32,17 +33,11 @@ class TensorLayout:
     def elements(self) -> int:
         return prod(self.shape)
 
-    def quantize(self, real: NDArray[np.floating]) -> NDArray[np.int8]:
-        """Nearest representable value, halves away from zero as TFLite does, saturated."""
-        scaled = np.asarray(real, np.float32) / np.float32(self.scale)
-        rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
-        clipped: NDArray[np.floating] = np.clip(rounded + self.zero_point, -128, 127)
-        return clipped.astype(np.int8)
+    def quantize(self, real: ArrayLike) -> NDArray[np.int8]:
+        return quantize_samples(np.asarray(real), self.scale, self.zero_point)
 
     def dequantize(self, quantized: NDArray[np.int8]) -> NDArray[np.float32]:
-        offset = quantized.astype(np.float32) - np.float32(self.zero_point)
-        real: NDArray[np.float32] = np.float32(self.scale) * offset
-        return real
+        return dequantize(quantized, self.scale, self.zero_point)
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,8 @@ class BlobLayout:
     input_count: int
     output_count: int
     operator_outputs: tuple[int, ...]  # the tensor that each operator writes
+    arena_bytes: int  # RAM that a run needs besides the blob, with the scratch
+    scratch_bytes: int
 
     @property
     def inputs(self) -> tuple[TensorLayout, ...]:
@@ -89,7 +86,8 @@ def read_layout(blob: bytes) -> BlobLayout:
         struct.unpack_from("<H", blob, operators_offset + number * OPERATOR_BYTES + OPERATOR_OUTPUT)[0]
         for number in range(operator_count)
     )
-    return BlobLayout(tensors, input_count, output_count, outputs)
+    arena_bytes, scratch_bytes = struct.unpack_from("<II", blob, 16)
+    return BlobLayout(tensors, input_count, output_count, outputs, arena_bytes, scratch_bytes)
 
 
 def _tensor(blob: bytes, offset: int) -> TensorLayout:

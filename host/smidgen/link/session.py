@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -22,11 +24,12 @@ from typing import Any
 from smidgen.errors import BoardError, InputError
 from smidgen.link import board_helper, natmod
 from smidgen.link.board_model import BoardModel
-from smidgen.link.layout import read_layout
+from smidgen.link.layout import BlobLayout, read_layout
 from smidgen.link.transport import RawRepl
 from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualBoard, create_virtual_board, is_virtual
 
 DEFAULT_TIMEOUT = 10.0  # seconds of silence; the longest single thing a board does is one inference
+CLOSING_TIMEOUT = 3.0  # of silence, when there is nothing left to do but to clean up
 LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' file system is not at "/"
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
@@ -56,6 +59,11 @@ def connect(
     if not is_virtual(port):
         if heap_bytes is not None:
             raise InputError(f"heap_bytes is for virtual boards ({', '.join(VIRTUAL_BOARDS)}), not for {port}")
+        if _is_no_port(port):
+            raise InputError(
+                f"there is no port {port!r}: give the path of a serial port, such as /dev/ttyACM0, "
+                f"or a virtual board: {', '.join(VIRTUAL_BOARDS)}"
+            )
         return _open(port, timeout, baudrate, None)
     virtual = create_virtual_board(port, heap_bytes)
     virtual.start()
@@ -64,6 +72,12 @@ def connect(
     except BaseException:
         virtual.close()
         raise
+
+
+def _is_no_port(port: str) -> bool:
+    """Whether it cannot even be a port that is not plugged in. Windows has ports without a path, such as COM3."""
+    path = Path(port)
+    return os.name == "posix" and "/" not in port and (not path.exists() or path.is_dir())
 
 
 def _open(port: str, timeout: float, baudrate: int, virtual: VirtualBoard | None) -> Board:
@@ -106,15 +120,19 @@ class Board:
             return
         self._closed = True
         try:
-            if self._helper:
-                self._repl.execute(board_helper.REMOVE)
-            self._repl.leave()
+            self._hand_back()
         except BoardError:
             pass
         finally:
             self._repl.close()
             if self._virtual:
                 self._virtual.close()
+
+    def _hand_back(self) -> None:
+        try:
+            self._repl.execute(board_helper.REMOVE, min(CLOSING_TIMEOUT, self._repl.timeout))
+        finally:
+            self._repl.leave()
 
     def exec(self, code: str, timeout: float | None = None) -> str:
         """Run code on the board; what it printed, with plain line ends. Raises BoardError, BoardTimeout."""
@@ -143,6 +161,10 @@ class Board:
 
         What was there before stays until the new file is complete and its hash is right. Folders are made as needed.
         """
+        with self._enough_memory(f"copy {name}"):
+            return self._put_file(name, data, progress)
+
+    def _put_file(self, name: str, data: bytes, progress: Progress | None) -> bool:
         self._install_helper()
         if self._matches(self.eval(f"_smg.file_digest({name!r})"), data):
             return False
@@ -155,7 +177,7 @@ class Board:
             if not self._matches(self.eval(f"_smg.file_digest({temporary!r})"), data):
                 raise BoardError(f"{name} did not arrive intact on the board: its hash is wrong; try again")
             self.exec(f"_smg.os.rename({temporary!r},{name!r})")
-        except BoardError:
+        except BaseException:  # a Ctrl-C leaves no half a file either
             self._try(f"_smg.abandon({temporary!r})")
             raise
         return True
@@ -171,10 +193,11 @@ class Board:
         built_for = natmod.file_architecture(data, str(path))
         if built_for is not None and built_for not in natmod.accepted(arch):
             raise InputError(f"{path} is for {built_for}, the board on {self.port} is {arch}")
-        written = self.put_file(LIBRARY + natmod.FILE_NAME, data, progress)
-        self._refuse_shadows()
-        # A version imported before would be used on.
-        self.exec("_smg.forget()")
+        with self._enough_memory("install smidgen"):
+            written = self._put_file(LIBRARY + natmod.FILE_NAME, data, progress)
+            self._refuse_shadows()
+            # A version imported before would be used on.
+            self.exec("_smg.forget()")
         return written
 
     def load(
@@ -183,35 +206,70 @@ class Board:
         """Load a blob, given as bytes or as a file here: into the board's RAM, or (ram=False) into its file `name`."""
         data = blob if isinstance(blob, bytes) else read_file(Path(blob))
         layout = read_layout(data)
-        self._install_helper()
+        with self._enough_memory("load a model"):
+            self._install_helper()
         self._require_smidgen()
-        if ram:
-            self._fill_buffer(data, progress)
-        else:
+        if not ram:
             self.put_file(name, data, progress)
-        self._collect()
         key = self._models
         self._models += 1
-        self.exec(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
+        with self._room_for(data, layout):
+            if ram:
+                self._fill_buffer(data, progress)
+            self._collect()
+            self.exec(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
         return BoardModel(self.exec, key, layout)
 
     def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
         self._collect()
-        try:
-            self.exec(f"_smg.allocate({len(data)})")
-        except BoardError as error:
-            if not str(error).startswith("MemoryError"):
-                raise
-            free = self.eval("_smg.gc.mem_free()")
-            raise BoardError(
-                f"the blob has {len(data)} bytes, and the board has {free} bytes of RAM free, not in one piece: "
-                "reset the board, load into a file (ram=False), or pack a smaller model"
-            ) from error
+        self.exec(f"_smg.allocate({len(data)})")
         for offset, arguments in self._chunks(data, progress):
             self.exec(f"_smg.fill({offset},{arguments})")
         if not self._matches(self.eval("_smg.digest((_smg.buffer,))"), data):
-            self._try("_smg.buffer = None")
             raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
+
+    @contextmanager
+    def _room_for(self, data: bytes, layout: BlobLayout) -> Iterator[None]:
+        """Loading: what was allocated is freed when that fails, and a lack of memory is told in bytes."""
+        try:
+            yield
+        except BaseException as error:
+            self._try("_smg.buffer = None")
+            if not _is_memory_error(error):
+                raise
+            needed = len(data) + layout.arena_bytes + layout.scratch_bytes
+            free = self._free_bytes()
+            raise BoardError(
+                f"the model does not fit: it needs {needed} bytes of RAM (the blob {len(data)} bytes, its arena "
+                f"{layout.arena_bytes}, scratch {layout.scratch_bytes}), and the board has {free} bytes of RAM free"
+                f"{', but not in one piece' if needed <= free else ''}: {self._memory_advice()}"
+            ) from error
+
+    @contextmanager
+    def _enough_memory(self, purpose: str) -> Iterator[None]:
+        """For what has no size known beforehand."""
+        try:
+            yield
+        except BoardError as error:
+            if not _is_memory_error(error):
+                raise
+            raise BoardError(
+                f"the board has {self._free_bytes()} bytes of RAM free, too few in one piece to {purpose}: "
+                f"{self._memory_advice()}"
+            ) from error
+
+    def _free_bytes(self) -> int:
+        """Of the board's RAM; 0 if that is not even enough to tell."""
+        try:
+            self._collect()
+            return int(self.eval("__import__('gc').mem_free()"))
+        except BoardError:
+            return 0
+
+    def _memory_advice(self) -> str:
+        if self._virtual or self.port.startswith("/dev/pts/"):  # one that another program serves is behind a PTY too
+            return "give the virtual board a larger heap (--heap on the command line, heap_bytes= in connect)"
+        return "reset the board, take a smaller model, or put the blob into memory-mapped flash"
 
     def _collect(self) -> None:
         """To be called before the board allocates what stays, in an exec of its own: without it that lands behind
@@ -235,7 +293,8 @@ class Board:
     def _require_smidgen(self) -> None:
         self._collect()
         try:
-            self.exec("_smg.module()")
+            with self._enough_memory("import smidgen"):
+                self.exec("_smg.module()")
         except BoardError as error:
             if str(error).startswith("ImportError"):
                 raise BoardError(f"smidgen is not installed on the board on {self.port}: install it first") from error
@@ -261,6 +320,11 @@ class Board:
             self.exec(code)
         except BoardError:
             pass  # cleaning up after an error that is reported already
+
+
+def _is_memory_error(error: BaseException) -> bool:
+    """Whether it is the board's; smidgen's own sentences do not begin so."""
+    return isinstance(error, BoardError) and str(error).startswith("MemoryError")
 
 
 def read_file(path: Path) -> bytes:

@@ -24,6 +24,7 @@ ENTER_RAW_PASTE = b"\x05A\x01"
 POLL_SECONDS = 0.1  # how often a silent line is checked for a time-out or a dead board
 ATTEMPT_SECONDS = 1.0  # how long one Ctrl-C, Ctrl-A waits for the raw prompt before it is sent again
 INTERRUPT_SECONDS = 1.0  # how long a hung board gets to answer Ctrl-C
+RESYNCHRONISE_SECONDS = 3.0  # for that after an exchange was cut off: the operator that runs has to end first
 PLAIN_CHUNK_BYTES = 256  # without raw paste there is no flow control: this much, then a pause
 PLAIN_PAUSE_SECONDS = 0.01
 SHOWN_BYTES = 500  # of the last output, in messages
@@ -46,6 +47,7 @@ class RawRepl:
         self.timeout = timeout
         self._failure = failure
         self._raw_paste = True
+        self._exchanging = False  # the board was sent something and has not answered all of it
         self._received = bytearray()  # arrived and not taken yet
         self._last = bytearray()  # what arrived since the last command began
         try:
@@ -53,19 +55,26 @@ class RawRepl:
         except (serial.SerialException, OSError) as error:
             raise BoardError(_cannot_open(port, error)) from error
 
-    def enter(self) -> None:
+    def enter(self, timeout: float | None = None) -> None:
         """Stop whatever runs on the board and take over its REPL. Does not reset the board."""
-        deadline = time.monotonic() + self.timeout
+        timeout = self.timeout if timeout is None else timeout
+        deadline = time.monotonic() + timeout
         attempts = 1
         while not self._try_to_enter():
             attempts += 1
             if time.monotonic() >= deadline:
-                raise self._silence("did not answer Ctrl-C and Ctrl-A", self.timeout)
+                raise self._silence("did not answer Ctrl-C and Ctrl-A", timeout)
         if attempts > 1:
             # The first Ctrl-C came too early, and what followed it may yet be answered: wait until all is said.
             while self._receive() and time.monotonic() < deadline:
                 pass
         self._drop_input()
+
+    def resynchronise(self) -> None:
+        """Back to the raw prompt, if the last exchange did not end: Ctrl-C on this computer can come anywhere in it."""
+        if self._exchanging:
+            self.enter(min(RESYNCHRONISE_SECONDS, self.timeout))
+            self._exchanging = False
 
     def _try_to_enter(self) -> bool:
         # Ctrl-C ends a program or drops a half-typed line; the second one ends a program that caught the first.
@@ -81,7 +90,9 @@ class RawRepl:
     def execute(self, code: str, timeout: float | None = None) -> bytes:
         """Run `code`; what it printed. Raises BoardError for an exception, BoardTimeout when the board falls silent."""
         timeout = self.timeout if timeout is None else timeout
+        self.resynchronise()
         self._last.clear()
+        self._exchanging = True
         try:
             self._send(code.encode(), timeout)
             self._last[:] = self._received  # the handshake is of no interest in a message
@@ -91,6 +102,7 @@ class RawRepl:
         except BoardTimeout:
             self._interrupt()
             raise
+        self._exchanging = False
         if traceback:
             lines = traceback.splitlines()
             raise BoardError(lines[-1], "\n".join(lines[:-1]))
@@ -154,6 +166,7 @@ class RawRepl:
             self._write(CTRL_C)
             self._read_until(CTRL_D + b">", INTERRUPT_SECONDS)
             self._drop_input()
+            self._exchanging = False
         except BoardError:
             pass  # the caller already has an error to report
 

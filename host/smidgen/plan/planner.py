@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smidgen.blob.huffman import CodeTable
+from smidgen.huffman import CodeTable
 from smidgen.network import Network
 from smidgen.plan.memory import plan_arena
 from smidgen.plan.weights import TILE_BYTES, WeightPlan, plan_weights

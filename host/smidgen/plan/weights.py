@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smidgen.blob.huffman import CodeTable, build_code_table, entropy_bits, symbol_counts
+from smidgen.huffman import CodeTable, build_code_table, entropy_bits, symbol_counts
 from smidgen.network import Network, WeightedOperator
 
 TILE_BYTES = 512  # decoded weights that an operator holds at a time, unless one channel needs more

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smidgen.arrays import SINGLE, load_arrays
 from smidgen.errors import InputError
 from smidgen.graph import Graph, Tensor
 
@@ -26,10 +26,9 @@ USUAL_KEYS = ("input", "x", "data")  # names under which the samples of a single
 
 @dataclass(frozen=True)
 class Calibration:
-    """inputs: for each network input, by name, float32 [samples, *shape]; notes: what was assumed, to be shown."""
+    """For each network input, by name, float32 [samples, *shape]."""
 
     inputs: dict[str, Floats]
-    notes: tuple[str, ...] = ()
 
     @property
     def samples(self) -> int:
@@ -40,17 +39,18 @@ class Calibration:
         if self.samples <= count:
             return self
         chosen = np.linspace(0, self.samples - 1, count).round().astype(int)
-        return Calibration({name: array[chosen] for name, array in self.inputs.items()}, self.notes)
+        return Calibration({name: array[chosen] for name, array in self.inputs.items()})
 
 
-def load_calibration(path: str | Path, graph: Graph, scale: float = 1.0, offset: float = 0.0) -> Calibration:
+def load_calibration(path: str | Path, graph: Graph, scale: float | None = None, offset: float = 0.0) -> Calibration:
     """Read calibration samples for `graph` from a .npy or .npz file.
 
     A .npy file holds the samples [N, *shape] of the only input. In a .npz file the array of each input is looked
     for under the input's name; for a model with one input also under `input`, `x` and `data`, and then the only
     array that fits its shape is taken. The leading 1 of the input's shape may be left out, and dimensions of 1
-    do not matter. Every number becomes `number * scale + offset`: with the defaults an integer array counts as
-    the real values of the model's input (uint8 200 is 200.0), which is noted in the result. Raises InputError.
+    do not matter. Every number becomes `number * scale + offset`. Without a scale floating-point numbers are taken
+    as they are, and integers are refused: whether pixel 200 is the real value 200.0 or 0.784 decides everything.
+    Raises InputError.
     """
     return as_calibration(_read_arrays(Path(path), graph), graph, scale, offset, str(path))
 
@@ -58,26 +58,27 @@ def load_calibration(path: str | Path, graph: Graph, scale: float = 1.0, offset:
 def as_calibration(
     arrays: Mapping[str, Array] | Array,
     graph: Graph,
-    scale: float = 1.0,
+    scale: float | None = None,
     offset: float = 0.0,
     label: str = "calibration data",
 ) -> Calibration:
     """The same from arrays: one array for a model with one input, or arrays by name. `label` names them in messages."""
     if not isinstance(arrays, Mapping):
         arrays = {_only_input(graph, label): np.asarray(arrays)}
-    inputs, notes = {}, []
+    inputs = {}
     for name in graph.inputs:
         array = _choose(arrays, graph, name, label)
-        if array.dtype.kind in "iub" and (scale, offset) == (1.0, 0.0):
-            notes.append(
-                f"{label}: {array.dtype} values are taken as the real values of input {name!r}, "
-                f"{array.min()} to {array.max()}, without scaling"
+        if scale is None and array.dtype.kind in "iub":
+            raise InputError(
+                f"{label}: input {name!r} is {array.dtype}, {array.min()} to {array.max()}, but quantisation needs the "
+                "real values that the float model takes: give floating-point numbers, or say what one step is worth "
+                "(--calibration-scale 1 if the numbers are the real values, 0.0039216 for pixels from 0 to 1)"
             )
-        inputs[name] = _checked(array, graph.tensors[name], scale, offset, label)
+        inputs[name] = _checked(array, graph.tensors[name], 1.0 if scale is None else scale, offset, label)
     counts = {name: len(array) for name, array in inputs.items()}
     if len(set(counts.values())) > 1:
         raise InputError(f"{label}: the inputs have different numbers of samples: {counts}")
-    return Calibration(inputs, tuple(notes))
+    return Calibration(inputs)
 
 
 def _only_input(graph: Graph, label: str) -> str:
@@ -90,18 +91,10 @@ def _only_input(graph: Graph, label: str) -> str:
 
 
 def _read_arrays(path: Path, graph: Graph) -> dict[str, Array]:
-    if path.suffix not in (".npy", ".npz"):
-        raise InputError(f"calibration data must be a .npy or .npz file, {path} is not")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {_only_input(graph, str(path)): loaded}
-        with loaded:
-            return {key: loaded[key] for key in loaded.files if loaded.zip.getinfo(f"{key}.npy").file_size}
-    except OSError as error:
-        raise InputError(f"cannot read the calibration data {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, BadZipFile, KeyError) as error:
-        raise InputError(f"{path} is not a readable NumPy file: {error}") from error
+    arrays = load_arrays(path)
+    if path.suffix == ".npy":
+        return {_only_input(graph, str(path)): arrays[SINGLE]}
+    return arrays
 
 
 def _choose(arrays: Mapping[str, Array], graph: Graph, name: str, label: str) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from smidgen import graph as g
-from smidgen.reference.float_executor import Floats, run_float_operator, starting_values
+from smidgen.reference.float_executor import Floats, run_float_operator
 
 
 def dequantized(graph: g.Graph) -> g.Graph:
@@ -37,15 +37,6 @@ def run_simulated_operator(graph: g.Graph, real: g.Graph, operator: g.Operator, 
     conversion = isinstance(operator, g.Quantize)
     result = values[operator.inputs[0]] if conversion else run_float_operator(real, operator, values)
     return on_grid(graph.tensors[operator.output], result)
-
-
-def simulate(graph: g.Graph, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Every activation of int8 `graph` in real numbers, [samples, *shape], from inputs in real numbers."""
-    real = dequantized(graph)
-    values = {name: on_grid(graph.tensors[name], array) for name, array in starting_values(graph, inputs).items()}
-    for operator in graph.operators:
-        values[operator.output] = run_simulated_operator(graph, real, operator, values)
-    return values
 
 
 def last_uses(graph: g.Graph) -> Iterator[tuple[g.Operator, list[str]]]:

@@ -1,0 +1,92 @@
+"""What a session says when the board's memory is too small."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from smidgen.errors import BoardError
+from smidgen.link.session import Board, connect
+from smidgen.link.virtual import VirtualUnixBoard
+from test_session import fake_natmod, make_blob, put_stand_in
+
+NUMBERS = re.compile(r"needs (\d+) bytes of RAM \(the blob (\d+) bytes, .* has (\d+) bytes of RAM free")
+
+
+def refusal(board: Board, blob: bytes, ram: bool = True) -> tuple[str, int, int]:
+    """What `load` says, and its two numbers: bytes needed and bytes free."""
+    with pytest.raises(BoardError) as caught:
+        board.load(blob, ram=ram)
+    found = NUMBERS.search(str(caught.value))
+    assert found, caught.value
+    needed, size, free = map(int, found.groups())
+    assert size == len(blob)
+    return str(caught.value), needed, free
+
+
+@pytest.mark.parametrize("ram", [True, False])
+def test_blob_larger_than_the_memory(board: Board, ram: bool) -> None:
+    put_stand_in(board, 4)
+    text, needed, free = refusal(board, make_blob(4, padding=300_000), ram)
+    assert needed == 300_152 + 8  # two tensors of four bytes
+    assert 200_000 < free < 245_760
+    assert "one piece" not in text
+    assert "ram=False" not in text
+    assert "heap_bytes=" in text and "--heap" in text
+
+
+def test_blob_larger_than_any_free_piece(board: Board) -> None:
+    put_stand_in(board, 4)
+    board.exec("kept = [bytearray(30_000) for n in range(6)]\nkept = kept[::2]")
+    text, needed, free = refusal(board, make_blob(4, padding=100_000))
+    assert needed < free
+    assert f"{free} bytes of RAM free, but not in one piece: " in text
+
+
+def test_no_room_for_the_arena(board: Board) -> None:
+    """The numbers are those before loading, and the blob's memory is free again."""
+    code = "class Model:\n def __init__(self, blob):\n  self.arena = bytearray(90_000)\n"
+    board.put_file("smidgen.py", code.encode())
+    before = board.hello().free_bytes
+    _, _, free = refusal(board, make_blob(4, padding=170_000))
+    assert free > before - 5_000
+
+
+def test_no_room_while_the_blob_arrives(board: Board) -> None:
+    put_stand_in(board, 4)
+    board._install_helper()
+    board.exec("def full(data, packed):\n bytearray(10_000_000)\n_smg.unpack = full")
+    refusal(board, make_blob(4))
+
+
+def test_no_room_to_install(board: Board, tmp_path: Path) -> None:
+    path = tmp_path / "smidgen.mpy"
+    path.write_bytes(fake_natmod("x64"))
+    board._install_helper()
+    board.exec("def full(data, packed):\n bytearray(10_000_000)\n_smg.unpack = full")
+    with pytest.raises(BoardError, match=r"^the board has \d+ bytes of RAM free, too few .* install smidgen: .*heap"):
+        board.install(path)
+
+
+def test_no_room_to_import_smidgen(board: Board) -> None:
+    board.put_file("smidgen.py", b"bytearray(10_000_000)\n")
+    with pytest.raises(BoardError, match=r"^the board has \d+ bytes of RAM free, too few .* import smidgen: .*heap"):
+        board.load(make_blob(4))
+
+
+def test_advice_for_boards_on_a_cable(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_stand_in(board, 4)
+    monkeypatch.setattr(Board, "port", "/dev/ttyACM0")
+    monkeypatch.setattr(board, "_virtual", None)
+    text, *_ = refusal(board, make_blob(4, padding=300_000))
+    assert "reset the board, take a smaller model, or put the blob into memory-mapped flash" in text
+    assert "heap" not in text
+
+
+def test_advice_for_a_virtual_board_that_is_served(virtual_board: VirtualUnixBoard) -> None:
+    with connect(virtual_board.port, timeout=5) as board:
+        put_stand_in(board, 4)
+        text, *_ = refusal(board, make_blob(4, padding=300_000))
+    assert "larger heap" in text
