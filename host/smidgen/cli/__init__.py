@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 _OUTPUT_FAILED = 6
 _BUG = 70
@@ -17,8 +18,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of the `smidgen` command."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _on_signals(_quit)
     try:
         _run()
     except KeyboardInterrupt:
@@ -33,21 +33,34 @@ def main() -> None:
         sys.exit(_OUTPUT_FAILED)
 
 
+def _on_signals(action: Callable[..., None] | int) -> None:
+    """What Ctrl-C, kill and a closed terminal do."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), action)
+
+
+def _quit(*_: object) -> None:
+    """End at once: there is nothing to clean up while Python is still reading modules."""
+    os.write(sys.stderr.fileno(), b"interrupted\n")
+    os._exit(_INTERRUPTED)
+
+
 def _interrupt(*_: object) -> None:
-    """Ctrl-C, a closed terminal, or kill: clean up, and let no second signal cut that short."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    """End after cleaning up, and let no second signal cut that short."""
+    _on_signals(signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _run() -> None:
-    # Imported here, so that an interruption while Python reads all the modules ends quietly too.
+    # Imported here, so that an interruption while Python reads all the modules ends quietly too (`_quit`).
     import rich_click as click
 
     from smidgen.cli.app import cli
     from smidgen.cli.output import fail
     from smidgen.errors import SmidgenError
 
+    _on_signals(_interrupt)
     try:
         cli.main(standalone_mode=False)
         sys.stdout.flush()
