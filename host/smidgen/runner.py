@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from smidgen.blob.contents import Blob
 from smidgen.blob.reader import read_blob_file
+from smidgen.errors import InputError
 from smidgen.link.board_model import BoardModel
 from smidgen.link.session import connect
 from smidgen.network import Network
@@ -77,6 +78,8 @@ class BoardRunner:
 def open_runner(blob: Blob, data: bytes, port: str, *, heap_bytes: int | None = None) -> Iterator[Runner]:
     """A runner for `blob` (whose bytes are `data`) on `port`; smidgen is installed there unless it is already."""
     if port == HOST:
+        if heap_bytes is not None:
+            raise InputError("a heap size is for virtual boards, not for the host")
         yield HostRunner(blob.network)
         return
     with connect(port, heap_bytes=heap_bytes) as board:

@@ -109,7 +109,8 @@ def _print(result: DemoResult) -> None:
     table.add_row("arena + scratch", f"{bytes_text(result.arena_bytes)} + {bytes_text(result.scratch_bytes)}")
     table.add_row("MACs", f"{result.macs:,}")
     table.add_row(
-        "latency, median / 95th percentile", f"{result.latency_median / 1000:.2f} / {result.latency_p95 / 1000:.2f} ms"
+        "latency, median / 95th percentile",
+        f"{result.median_microseconds / 1000:.2f} / {result.p95_microseconds / 1000:.2f} ms",
     )
     results.print(table)
     note(f"board: {result.board} on {result.port}; latency measured there")

@@ -59,8 +59,8 @@ class DemoResult:
     arena_bytes: int
     scratch_bytes: int
     macs: int
-    latency_median: float
-    latency_p95: float
+    median_microseconds: float
+    p95_microseconds: float
 
     @property
     def is_exact(self) -> bool:
@@ -120,8 +120,8 @@ def run_demo(
         arena_bytes=blob.arena_bytes,
         scratch_bytes=blob.scratch_bytes,
         macs=sum(blob.network.macs(operator) for operator in blob.network.operators),
-        latency_median=float(np.median(times)),
-        latency_p95=float(np.percentile(times, 95)),
+        median_microseconds=float(np.median(times)),
+        p95_microseconds=float(np.percentile(times, 95)),
     )
 
 
