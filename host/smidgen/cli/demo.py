@@ -108,10 +108,8 @@ def _print(result: DemoResult) -> None:
     table.add_row("blob / float weights", f"{bytes_text(result.blob_bytes)} / {bytes_text(result.float_bytes)}")
     table.add_row("arena + scratch", f"{bytes_text(result.arena_bytes)} + {bytes_text(result.scratch_bytes)}")
     table.add_row("MACs", f"{result.macs:,}")
-    table.add_row(
-        "latency, median / 95th percentile",
-        f"{result.median_microseconds / 1000:.2f} / {result.p95_microseconds / 1000:.2f} ms",
-    )
+    median, p95 = result.median_microseconds / 1000, result.p95_microseconds / 1000
+    table.add_row("latency, median / 95th percentile", f"{median:.2f} / {p95:.2f} ms")
     results.print(table)
     note(f"board: {result.board} on {result.port}; latency measured there")
 
