@@ -3,7 +3,7 @@
     python examples/imu_exercises/train.py                    the committed model: a minute or two on an idle laptop
     python examples/imu_exercises/train.py --cross-validate   the same on five splits by subject, exports nothing
 
-Needs PyTorch, and seglearn for its recordings: pip install smidgen[train,imu]
+Needs PyTorch, and seglearn for its recordings: pip install torch && pip install --no-deps seglearn
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except _DAMAGE as error:
-        reason = "it holds Python objects" if "pickle" in str(error) else str(error)
+        reason = "it holds Python objects" if "Object arrays" in str(error) else str(error)
+        if "pickle" in reason:  # NumPy takes what it does not know for a pickle
+            reason = "it starts like neither"
         raise InputError(
             f"{path} is not a NumPy file of plain arrays (.npy or .npz), or is damaged: {reason}"
         ) from error

@@ -129,9 +129,10 @@ def _quantize(
     progress: Progress | None,
 ) -> Graph:
     if calibration is None:
+        shapes = ", ".join(str(list(graph.tensors[name].shape)) for name in graph.inputs)
         raise InputError(
-            f"{path.name} is a float model: give calibration data (--calibration DATA.npz, real inputs of shape "
-            f"{[list(graph.tensors[name].shape) for name in graph.inputs]}) so that it can be quantised to int8"
+            f"{path.name} is a float model: give calibration data (--calibration DATA.npz, real inputs of shape {shapes}) "
+            "so that it can be quantised to int8"
         )
     samples = load_calibration(calibration, graph, scale)
     return quantize(graph, samples, method, progress=quantizing(progress))

@@ -18,6 +18,8 @@ class OperatorReport:
 
     index: int
     name: str
+    input_tensors: list[int]
+    output_tensor: int
     input_shapes: list[list[int]]
     output_shape: list[int]
     macs: int
@@ -91,6 +93,8 @@ def _operator(blob: Blob, index: int, operator: NetworkOperator) -> OperatorRepo
     return OperatorReport(
         index=index,
         name=Kind(operator.kind).name,
+        input_tensors=list(operator.inputs),
+        output_tensor=operator.output,
         input_shapes=[list(network.tensors[tensor].shape) for tensor in operator.inputs],
         output_shape=list(network.tensors[operator.output].shape),
         macs=network.macs(operator),

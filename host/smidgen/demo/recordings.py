@@ -58,7 +58,7 @@ def data_file() -> Path:
     """Where seglearn keeps the recordings; found without importing it, so without its dependencies."""
     specification = importlib.util.find_spec("seglearn")
     if specification is None or not specification.submodule_search_locations:
-        raise DatasetError("the recordings come with the package seglearn: pip install smidgen[imu]")
+        raise DatasetError("the recordings come with the package seglearn: pip install --no-deps seglearn")
     path = Path(specification.submodule_search_locations[0]) / "data" / "watch_dataset.npy"
     if not path.is_file():
         raise DatasetError(

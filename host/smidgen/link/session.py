@@ -58,7 +58,9 @@ def connect(
     """
     if not is_virtual(port):
         if heap_bytes is not None:
-            raise InputError(f"heap_bytes is for virtual boards ({', '.join(VIRTUAL_BOARDS)}), not for {port}")
+            raise InputError(
+                f"a heap size (--heap) is for virtual boards ({', '.join(VIRTUAL_BOARDS)}), not for {port}"
+            )
         if _is_no_port(port):
             raise InputError(
                 f"there is no port {port!r}: give the path of a serial port, such as /dev/ttyACM0, "
@@ -267,8 +269,10 @@ class Board:
             return 0
 
     def _memory_advice(self) -> str:
-        if self._virtual or self.port.startswith("/dev/pts/"):  # one that another program serves is behind a PTY too
+        if self._virtual:
             return "give the virtual board a larger heap (--heap on the command line, heap_bytes= in connect)"
+        if self.port.startswith("/dev/pts/"):  # a virtual board that another program serves
+            return "reset the board, or serve it with a larger heap (smidgen sim unix --heap ...)"
         return "reset the board, take a smaller model, or put the blob into memory-mapped flash"
 
     def _collect(self) -> None:

