@@ -131,7 +131,7 @@ def _quantize(
     if calibration is None:
         shapes = ", ".join(str(list(graph.tensors[name].shape)) for name in graph.inputs)
         raise InputError(
-            f"{path.name} is a float model: give calibration data (--calibration DATA.npz, real inputs of shape {shapes}) "
+            f"{path.name} is a float model: give calibration data (--calibration DATA.npz, inputs of shape {shapes}) "
             "so that it can be quantised to int8"
         )
     samples = load_calibration(calibration, graph, scale)
