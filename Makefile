@@ -16,7 +16,7 @@ NATMOD := $(CACHE)/natmod/$(ARCH)/smidgen.mpy
 
 .PHONY: help
 help:
-	@echo 'make demo     thirty seconds to a result, on a virtual board'
+	@echo 'make demo     the main job on real recordings, on a virtual board'
 	@echo 'make setup    Python environment, MicroPython sources, native module; demo and test do it for you'
 	@echo 'make test     all tests, then lint'
 	@echo 'make lint     ruff and mypy'
