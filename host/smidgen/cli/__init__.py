@@ -24,12 +24,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_OUTPUT_FAILED)
     except OSError as error:
-        sys.stderr.write(f"error: {error}\n")
+        if not isinstance(error, BrokenPipeError):  # then whoever read our output has just seen enough
+            sys.stderr.write(f"error: {error}\n")
+        # Python flushes stdout once more at exit, would fail again, and end with a code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_OUTPUT_FAILED)
 
 
