@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 import smidgen
+from smidgen.cli.boards import boards
 from smidgen.cli.demo import demo
 from smidgen.cli.inspect import inspect
 from smidgen.cli.pack import pack
@@ -16,7 +17,7 @@ click.rich_click.COMMAND_GROUPS = {
     "smidgen": [
         {"name": "Models", "commands": ["pack", "inspect"]},
         {"name": "Running", "commands": ["run", "verify", "demo"]},
-        {"name": "Boards", "commands": ["sim"]},
+        {"name": "Boards", "commands": ["boards", "sim"]},
     ]
 }
 
@@ -32,5 +33,5 @@ def cli() -> None:
     """
 
 
-for _command in (pack, inspect, run, verify, sim, demo):
+for _command in (pack, inspect, run, verify, boards, sim, demo):
     cli.add_command(_command)
