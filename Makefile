@@ -3,13 +3,14 @@
 # All that is downloaded or built goes to .venv/ and .cache/. Both can be deleted at any time.
 
 PYTHON ?= python3
-ARCH ?= x64
 JOBS ?= 2
 
 VENV := .venv
 CACHE := .cache
 BIN := $(VENV)/bin
-NATMOD := $(CACHE)/natmod/$(ARCH)/smidgen.mpy
+
+# The same sources make the same wheel.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -20,7 +21,13 @@ help:
 	@echo 'make setup    Python environment, MicroPython sources, native module; demo and test do it for you'
 	@echo 'make test     all tests, then lint'
 	@echo 'make lint     ruff and mypy'
-	@echo 'make natmod   the native module for a board: ARCH=x64 armv6m armv7m armv7emsp xtensawin rv32imc'
+	@echo 'make natmod   the native module for all architectures, or one: ARCH=x64 armv6m armv7m armv7emsp rv32imc xtensawin'
+	@echo '              (CROSS=xtensa-esp32-elf- how the compiler for xtensawin, or for ARCH, is called)'
+	@echo 'make firmware MicroPython for the virtual boards, or one: BOARD=pico cortex-m3 cortex-m4 riscv pico-smidgen'
+	@echo "make bench    cycles and memory of whole networks and single kernels; BENCH='--model kws --json' are options"
+	@echo 'make xtensa   a compiler for xtensawin, from Debian packages (120 MB), for machines without Espressif'"'"'s'
+	@echo 'make wheel    dist/smidgen-*.whl, with the native modules in it'
+	@echo 'make mip      dist/mip/<arch>/package.json, for mip'
 	@echo 'make clean    delete all that was downloaded or built'
 	@echo
 	@echo 'PYTHON=python3.12 uses another Python (3.10 or newer), MPY_DIR=... another MicroPython source tree,'
@@ -57,12 +64,45 @@ $(CACHE)/tools-checked:
 	@touch $@
 
 .PHONY: natmod
-natmod: $(NATMOD)
+natmod: $(VENV)/installed
+	@boards/build_natmod.sh $(ARCH)
+	@$(BIN)/python boards/natmod_sizes.py
 
 $(CACHE)/natmod/%/smidgen.mpy: $(wildcard native/core/* native/module/* device/smidgen/*) boards/build_natmod.sh $(VENV)/installed
 	@boards/build_natmod.sh $*
 
+$(CACHE)/board-tools-checked: $(CACHE)/tools-checked
+	@PYTHON='$(PYTHON)' boards/check_tools.sh boards
+	@touch $@
+
+.PHONY: firmware
+firmware: $(VENV)/installed $(CACHE)/board-tools-checked
+	@boards/build_firmware.sh $(BOARD)
+
+# BENCH: options of benchmarks.cycles, such as BENCH='--model kws --json'
+BENCH ?=
+BENCH_NATMODS := $(foreach arch,armv6m armv7m armv7emsp rv32imc,$(CACHE)/natmod/$(arch)/smidgen.mpy)
+
+.PHONY: bench
+bench: setup $(BENCH_NATMODS)
+	@boards/build_firmware.sh >&2
+	@$(BIN)/python -m benchmarks.cycles --jobs $(JOBS) $(BENCH)
+
+.PHONY: xtensa
+xtensa:
+	@boards/xtensa_compiler.sh
+
+.PHONY: wheel
+wheel: natmod
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+.PHONY: mip
+mip: natmod
+	@rm -rf dist/mip
+	@$(BIN)/python boards/mip_packages.py
+
 .PHONY: clean
 clean:
-	rm -rf $(CACHE) $(VENV) host/smidgen.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(CACHE) $(VENV) dist host/smidgen.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

