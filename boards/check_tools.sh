@@ -1,9 +1,13 @@
 #!/bin/bash
 # Checks that this machine has what `make setup` needs. As root on Debian or Ubuntu it installs what is missing;
 # otherwise it says what to install.
+#
+#     boards/check_tools.sh            # for the Python package and sim:unix
+#     boards/check_tools.sh boards     # also for the other virtual boards: compilers of their processors, QEMU
 set -eu
 
 PYTHON=${PYTHON:-python3}
+scope=${1:-}
 packages=()
 
 fail() {
@@ -31,6 +35,22 @@ check_all() {
         need dpkg-source dpkg-dev
         [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
     fi
+    [ "$scope" != boards ] || check_boards
+}
+
+has_header() { # header, command with options
+    echo "#include <$1>" | "${@:2}" -E - >/dev/null 2>&1
+}
+
+check_boards() {
+    need cmake cmake
+    need arm-none-eabi-gcc gcc-arm-none-eabi
+    has_header stdlib.h arm-none-eabi-gcc || packages+=(libnewlib-arm-none-eabi)
+    has_header cstdlib arm-none-eabi-g++ -x c++ || packages+=(libstdc++-arm-none-eabi-newlib)
+    need riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf
+    has_header stdlib.h riscv64-unknown-elf-gcc -specs=picolibc.specs || packages+=(picolibc-riscv64-unknown-elf)
+    need qemu-system-arm qemu-system-arm
+    need qemu-system-riscv32 qemu-system-misc
 }
 
 install_missing() {
@@ -44,6 +64,7 @@ install_missing() {
         fail "apt-get could not install: ${packages[*]}"
 }
 
+case $scope in '' | boards) ;; *) fail "unknown argument $scope; there is only: boards" ;; esac
 [ "$PYTHON" = python3 ] || command -v "$PYTHON" >/dev/null || fail "there is no $PYTHON on this machine"
 check_all
 if [ ${#packages[@]} != 0 ]; then
