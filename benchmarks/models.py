@@ -1,0 +1,84 @@
+"""The networks that are measured, each as a blob with one real input and the output it must give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from benchmarks.quantization_inputs import models_folder
+from numpy.typing import NDArray
+
+from smidgen.blob.contents import Blob
+from smidgen.blob.reader import read_blob
+from smidgen.demo import recordings
+from smidgen.demo.run import float_model
+from smidgen.network import WeightedOperator
+from smidgen.packer import pack, pack_graph
+from smidgen.passes import simplify
+from smidgen.quantize import quantize
+from smidgen.reference import run_network
+from smidgen.samples import prepare
+
+Int8Array = NDArray[np.int8]
+
+FILES = {  # of the folder of reference models; each has golden vectors made with TFLite Micro
+    "kws": "mlperf-tiny/kws_ref_model",
+    "vww": "mlperf-tiny/vww_96_int8",
+    "ic": "mlperf-tiny/pretrainedResnet_quant",
+    "ad": "mlperf-tiny/ad01_int8",
+    "str_ww": "mlperf-tiny/str_ww_ref_model",
+    "person_detect": "tflite-micro/person_detect",
+    "micro_speech": "tflite-micro/micro_speech_quantized",
+}
+OWN = "imu"  # the project's own network, always there
+NAMES = (OWN, *FILES)
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkModel:
+    """A packed network, inputs in the shapes of its input tensors, and the outputs they must give."""
+
+    name: str
+    data: bytes
+    blob: Blob
+    inputs: list[Int8Array]
+    expected: list[Int8Array]
+    origin: str  # of the expected outputs
+
+    @property
+    def macs(self) -> int:
+        return sum(self.blob.network.macs(operator) for operator in self.blob.network.operators)
+
+    @property
+    def weights(self) -> int:
+        operators = self.blob.network.operators
+        return sum(int(operator.weights.size) for operator in operators if isinstance(operator, WeightedOperator))
+
+
+def load_model(name: str) -> BenchmarkModel | None:
+    """One of NAMES, or None where the folder of reference models (SMIDGEN_MODELS) is not there."""
+    if name == OWN:
+        return _own_model()
+    folder = models_folder()
+    return _reference_model(name, folder) if folder is not None else None
+
+
+def _reference_model(name: str, folder: Path) -> BenchmarkModel:
+    path = folder / f"{FILES[name]}.tflite"
+    data = pack(path).data
+    blob = read_blob(data)
+    with np.load(folder / "golden" / f"{path.stem}.npz") as golden:
+        inputs, expected = [golden["input"][0]], [golden["output"][0]]
+    return BenchmarkModel(name, data, blob, inputs, expected, "TFLite Micro")
+
+
+def _own_model() -> BenchmarkModel:
+    """Quantised as the demo does it; the input is the first window of the test subjects."""
+    split = recordings.split_by_subject(recordings.load_recordings())
+    calibration = recordings.cut_windows(split.calibration)[0][:, np.newaxis]
+    data = pack_graph(quantize(simplify(float_model()), calibration), {"labels": list(recordings.LABELS)})
+    blob = read_blob(data)
+    windows, _ = recordings.cut_windows(split.test)
+    inputs = [prepare(windows[:1], blob.network, 0)[0]]
+    return BenchmarkModel(OWN, data, blob, inputs, run_network(blob.network, inputs), "host reference")
