@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 
 help:
 	@echo 'make demo     the main job on real recordings, on a virtual board'
 	@echo 'make setup    Python environment, MicroPython sources, native module; demo and test do it for you'
-	@echo 'make test     all tests, then lint'
+	@echo 'make test     all tests, on all virtual boards, then lint'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make natmod   the native module for all architectures, or one: ARCH=x64 armv6m armv7m armv7emsp rv32imc xtensawin'
 	@echo '              (CROSS=xtensa-esp32-elf- how the compiler for xtensawin, or for ARCH, is called)'
@@ -38,7 +38,8 @@ demo: setup
 	$(BIN)/smidgen demo
 
 .PHONY: test
-test: setup
+test: setup firmware natmod
+	@boards/build_firmware.sh pico-smidgen
 	$(BIN)/python -m pytest -n $(JOBS)
 	@$(MAKE) --no-print-directory lint
 

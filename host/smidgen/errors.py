@@ -56,6 +56,10 @@ class BoardTimeout(BoardError):
         self.last_output = last_output
 
 
+class BoardReset(BoardError):
+    """The board was reset while a session was using it: what that had put into its memory is gone."""
+
+
 class InputError(SmidgenError, ValueError):
     """Something the caller handed over is missing or of the wrong kind: a file, samples, a port name."""
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from smidgen.errors import BoardError
 from smidgen.link.session import Board, connect
-from smidgen.link.virtual import VirtualUnixBoard
+from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualUnixBoard, create_virtual_board
 from smidgen.link.virtual.unix import find_executable
 from terminal import Terminal
 
@@ -31,6 +32,17 @@ def virtual_board() -> Iterator[VirtualUnixBoard]:
 def board() -> Iterator[Board]:
     with connect("sim:unix", timeout=5) as board:
         yield board
+
+
+@pytest.fixture(params=VIRTUAL_BOARDS)
+def board_name(request: pytest.FixtureRequest) -> str:
+    """Each virtual board for which everything is here: firmware, QEMU, the emulator."""
+    name = str(request.param)
+    try:
+        create_virtual_board(name)._prepare()
+    except BoardError as error:
+        pytest.skip(str(error))
+    return name
 
 
 @pytest.fixture

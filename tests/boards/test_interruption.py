@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import blob_builder as b
 from smidgen.link.session import Board, connect
 from smidgen.link.transport import RawRepl
 from smidgen.link.virtual import VirtualUnixBoard
@@ -124,3 +125,39 @@ def test_a_board_that_does_not_react_holds_nobody_up(board: Board, monkeypatch: 
     start = time.monotonic()
     board.close()
     assert time.monotonic() - start < 8
+
+
+# An operator is a 32x32x16 average pool with a window of this size. Of 60 of them, Ctrl-C comes during one of the first
+# while all take half a second or more.
+WINDOWS = {"sim:unix": 21, "sim:pico": 1, "sim:cortex-m3": 9, "sim:cortex-m4": 9, "sim:riscv": 9}
+OPERATORS = 60
+
+
+def long_model(window: int) -> bytes:
+    shape = (1, 32, 32, 16)
+    tensors = [b.Tensor(shape, offset=16384 * (number % 2)) for number in (0, OPERATORS, *range(1, OPERATORS))]
+    position = {0: 0, OPERATORS: 1, **{number: number + 1 for number in range(1, OPERATORS)}}
+    parameters = b.window((window, window), pad=(window // 2, window // 2))
+    operators = [
+        b.Operator(b.AVERAGE_POOL_2D, position[number], position[number + 1], parameters=parameters)
+        for number in range(OPERATORS)
+    ]
+    return bytes(b.build(tensors, operators).data)
+
+
+def test_an_inference_stops_between_operators(board_name: str) -> None:
+    """On every virtual board; the REPL and the model can be used afterwards."""
+    with connect(board_name) as board:
+        board.install()
+        model = board.load(long_model(WINDOWS[board_name]))
+        code = b"print('running'); _smg.models[0].run()"
+        board._repl._send(code, 60)
+        board._repl._read_until(b"running", 60)
+        board._repl._write(b"\x03")
+        board._repl._read_until(b"\x04", 60)
+        traceback = board._repl._read_until(b"\x04>", 60)
+        assert b"in run" in traceback
+        assert b"KeyboardInterrupt" in traceback
+        assert 0 <= board.eval("_smg.models[0]._ran") < OPERATORS
+        model.close()
+        assert board.eval("6 * 7") == 42

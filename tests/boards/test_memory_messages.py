@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from smidgen.errors import BoardError
+from smidgen.link import board_helper
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import VirtualUnixBoard
 from test_session import fake_natmod, make_blob, put_stand_in
@@ -90,3 +91,35 @@ def test_advice_for_a_virtual_board_that_is_served(virtual_board: VirtualUnixBoa
         put_stand_in(board, 4)
         text, *_ = refusal(board, make_blob(4, padding=300_000))
     assert "larger heap" in text
+
+
+@pytest.mark.parametrize("ram", [True, False])
+@pytest.mark.parametrize("board_name", ["sim:unix", "sim:riscv"], indirect=True)
+def test_nothing_of_a_model_that_does_not_fit_is_sent(
+    board_name: str, ram: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_helper, "chunk_arguments", lambda *_: pytest.fail("a part of the blob was sent"))
+    with connect(board_name) as board:
+        board.exec("import sys\nclass smidgen: pass\nsys.modules['smidgen'] = smidgen")
+        text, needed, free = refusal(board, make_blob(4, padding=400_000), ram)
+        assert needed > free
+        assert ("--heap" in text) == (board_name == "sim:unix")
+        assert board.eval("__import__('os').listdir()") == []
+
+
+def test_the_arena_counts_too(board: Board) -> None:
+    put_stand_in(board, 4)
+    blob = bytearray(make_blob(4))
+    blob[16:20] = (300_000).to_bytes(4, "little")
+    text, needed, _ = refusal(board, bytes(blob))
+    assert needed == 300_152
+    assert "its arena 300000, " in text
+
+
+def test_a_file_needs_room_in_the_file_system(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    board._install_helper()
+    board.exec("_smg.storage = lambda name: 1000")
+    monkeypatch.setattr(board_helper, "chunk_arguments", lambda *_: pytest.fail("a part of the file was sent"))
+    with pytest.raises(BoardError, match=r"data.bin does not fit on the board: it has 1001 bytes, .* 1000 bytes free"):
+        board.put_file("data.bin", bytes(1001))
+    assert board.eval("__import__('os').listdir()") == []

@@ -150,7 +150,7 @@ def test_ports() -> None:
         connect("/dev/no-such-port")
     with pytest.raises(InputError, match=r"'sim:other'.*sim:unix"):
         connect("sim:other")
-    with pytest.raises(InputError, match=r"a heap size .* is for virtual boards"):
+    with pytest.raises(InputError, match=r"a heap size .* is for the virtual board sim:unix"):
         connect("/dev/ttyACM0", heap_bytes=1000)
 
 

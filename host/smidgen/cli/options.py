@@ -8,6 +8,7 @@ from typing import Any
 
 import rich_click as click
 
+from smidgen.link.virtual import VIRTUAL_BOARDS
 from smidgen.runner import HOST
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -22,11 +23,12 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def port_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--port", default=HOST, show_default=True, envvar="SMIDGEN_PORT",
-        help="Where to run: 'host' (the NumPy reference), 'sim:unix' (a virtual board), or the path of a serial port.",
+        help=f"Where to run: 'host' (the NumPy reference), a virtual board ({', '.join(VIRTUAL_BOARDS)}), "
+        "or the path of a serial port.",
     )(command)  # fmt: skip
 
 
 def heap_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--heap", "heap_bytes", type=click.IntRange(min=16384), help="Heap of a virtual board, in bytes."
-    )(command)
+    return click.option("--heap", "heap_bytes", type=click.IntRange(min=16384), help="Heap of sim:unix, in bytes.")(
+        command
+    )

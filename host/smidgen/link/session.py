@@ -16,21 +16,29 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from smidgen.errors import BoardError, InputError
+from smidgen.errors import BoardError, BoardReset, InputError
 from smidgen.link import board_helper, natmod
 from smidgen.link.board_model import BoardModel
 from smidgen.link.layout import BlobLayout, read_layout
-from smidgen.link.transport import RawRepl
-from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualBoard, create_virtual_board, is_virtual
+from smidgen.link.transport import Patience, RawRepl
+from smidgen.link.virtual import (
+    VIRTUAL_BOARDS,
+    ProcessBoard,
+    VirtualPicoBoard,
+    VirtualUnixBoard,
+    create_virtual_board,
+    is_virtual,
+)
 
-DEFAULT_TIMEOUT = 10.0  # seconds of silence; the longest single thing a board does is one inference
-CLOSING_TIMEOUT = 3.0  # of silence, when there is nothing left to do but to clean up
 LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' file system is not at "/"
+
+INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
+HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -44,33 +52,33 @@ class BoardInfo:
     platform: str  # "rp2"
     natmod_arch: str | None  # architecture of native modules; None: this firmware loads none
     free_bytes: int  # of heap, after a collection, with smidgen imported if it is installed
+    heap_bytes: int  # in all; where the heap can grow (ESP32), what it has now
     smidgen_version: str | None  # None: not installed, or `smidgen_problem` says why it cannot be imported
     smidgen_problem: str | None
 
 
-def connect(
-    port: str, *, timeout: float = DEFAULT_TIMEOUT, baudrate: int = 115200, heap_bytes: int | None = None
-) -> Board:
+def connect(port: str, *, timeout: float | None = None, baudrate: int = 115200, heap_bytes: int | None = None) -> Board:
     """A session with the board on `port`: the path of a serial port, or the name of a virtual board.
 
-    timeout: seconds without a byte from the board after which it counts as hung. heap_bytes: size of a virtual board's
-    heap. Whatever runs on the board is interrupted. Raises BoardError when the board cannot be reached.
+    timeout: seconds without a byte from the board after which it counts as hung; None: 10 for a board on a cable, more
+    for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted. Raises
+    BoardError when the board cannot be reached.
     """
     if not is_virtual(port):
         if heap_bytes is not None:
-            raise InputError(
-                f"a heap size (--heap) is for virtual boards ({', '.join(VIRTUAL_BOARDS)}), not for {port}"
-            )
+            raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
         if _is_no_port(port):
             raise InputError(
                 f"there is no port {port!r}: give the path of a serial port, such as /dev/ttyACM0, "
                 f"or a virtual board: {', '.join(VIRTUAL_BOARDS)}"
             )
-        return _open(port, timeout, baudrate, None)
+        # Behind a PTY there is a virtual board that another program serves, and nobody says which.
+        slowness = VirtualPicoBoard.slowness if _is_pty(port) else 1.0
+        return _open(port, _patience(slowness, timeout), baudrate, None)
     virtual = create_virtual_board(port, heap_bytes)
     virtual.start()
     try:
-        return _open(virtual.port, timeout, baudrate, virtual)
+        return _open(virtual.port, _patience(virtual.slowness, timeout), baudrate, virtual)
     except BaseException:
         virtual.close()
         raise
@@ -82,8 +90,17 @@ def _is_no_port(port: str) -> bool:
     return os.name == "posix" and "/" not in port and (not path.exists() or path.is_dir())
 
 
-def _open(port: str, timeout: float, baudrate: int, virtual: VirtualBoard | None) -> Board:
-    repl = RawRepl(port, timeout, baudrate, lambda: virtual.failure if virtual else None)
+def _is_pty(port: str) -> bool:
+    return port.startswith("/dev/pts/")
+
+
+def _patience(slowness: float, timeout: float | None) -> Patience:
+    patience = Patience().scaled(slowness)
+    return patience if timeout is None else replace(patience, silence=timeout)
+
+
+def _open(port: str, patience: Patience, baudrate: int, virtual: ProcessBoard | None) -> Board:
+    repl = RawRepl(port, patience, baudrate, lambda: virtual.failure if virtual else None)
     try:
         repl.enter()
     except BaseException:
@@ -95,7 +112,7 @@ def _open(port: str, timeout: float, baudrate: int, virtual: VirtualBoard | None
 class Board:
     """Made by `connect`. A context manager; `close` may be called twice."""
 
-    def __init__(self, repl: RawRepl, virtual: VirtualBoard | None = None) -> None:
+    def __init__(self, repl: RawRepl, virtual: ProcessBoard | None = None) -> None:
         self._repl = repl
         self._virtual = virtual
         self._helper = False  # `_smg` is on the board
@@ -132,13 +149,23 @@ class Board:
 
     def _hand_back(self) -> None:
         try:
-            self._repl.execute(board_helper.REMOVE, min(CLOSING_TIMEOUT, self._repl.timeout))
+            self._repl.execute(board_helper.REMOVE, min(self._repl.patience.closing, self._repl.timeout))
         finally:
             self._repl.leave()
 
     def exec(self, code: str, timeout: float | None = None) -> str:
-        """Run code on the board; what it printed, with plain line ends. Raises BoardError, BoardTimeout."""
-        return self._repl.execute(code, timeout).decode(errors="replace").replace("\r\n", "\n")
+        """Run code on the board; what it printed, with plain line ends. Raises BoardError, BoardTimeout, BoardReset."""
+        try:
+            output = self._repl.execute(code, timeout)
+        except BoardReset:
+            self._helper = False
+            raise
+        except BoardError as error:
+            if self._helper and str(error) == HELPER_IS_GONE:
+                self._helper = False
+                raise BoardReset(f"the board on {self.port} was reset: load the model again") from error
+            raise
+        return output.decode(errors="replace").replace("\r\n", "\n")
 
     def eval(self, expression: str, timeout: float | None = None) -> Any:
         """Value of an expression made of literals: numbers, strings, bytes, lists, tuples, dicts, None, booleans."""
@@ -151,11 +178,18 @@ class Board:
     def hello(self) -> BoardInfo:
         self._collect()
         text = self.exec(board_helper.HELLO)
-        version, machine, platform, mpy, free_bytes, smidgen_version, problem = ast.literal_eval(text)
+        version, machine, platform, mpy, free_bytes, used_bytes, smidgen_version, problem = ast.literal_eval(text)
         number = ".".join(map(str, version[:3]))
         suffix = f"-{version[3]}" if len(version) > 3 and version[3] else ""
         return BoardInfo(
-            number + suffix, machine, platform, natmod.architecture(mpy), free_bytes, smidgen_version, problem
+            version=number + suffix,
+            machine=machine,
+            platform=platform,
+            natmod_arch=natmod.architecture(mpy),
+            free_bytes=free_bytes,
+            heap_bytes=free_bytes + used_bytes,
+            smidgen_version=smidgen_version,
+            smidgen_problem=problem,
         )
 
     def put_file(self, name: str, data: bytes, progress: Progress | None = None) -> bool:
@@ -170,6 +204,7 @@ class Board:
         self._install_helper()
         if self._matches(self.eval(f"_smg.file_digest({name!r})"), data):
             return False
+        self._require_storage(name, len(data))
         temporary = name + ".part"
         try:
             self.exec(f"_smg.create({temporary!r})")
@@ -187,9 +222,7 @@ class Board:
     def install(self, mpy_path: str | Path | None = None, progress: Progress | None = None) -> bool:
         """Put the smidgen.mpy for this board's architecture on it; False if the same one is there already."""
         # Not from hello(): that imports the smidgen that is there, and the reason to install may be that it is broken.
-        arch = natmod.architecture(self.eval("getattr(__import__('sys').implementation, '_mpy', 0)"))
-        if arch is None:
-            raise BoardError("this firmware loads no native modules: flash an official MicroPython 1.24 or newer")
+        arch = natmod.required_architecture(*self.eval(natmod.IDENTITY))
         path = natmod.find(arch) if mpy_path is None else Path(mpy_path)
         data = read_file(path)
         built_for = natmod.file_architecture(data, str(path))
@@ -205,18 +238,24 @@ class Board:
     def load(
         self, blob: bytes | str | Path, ram: bool = True, name: str = "model.smg", progress: Progress | None = None
     ) -> BoardModel:
-        """Load a blob, given as bytes or as a file here: into the board's RAM, or (ram=False) into its file `name`."""
+        """Load a blob, given as bytes or as a file here: into the board's RAM, or (ram=False) into its file `name`.
+
+        Raises BoardError before any of it is sent when it does not fit. A file takes RAM as well, unless the board's
+        file system is memory-mapped (ROMFS) and the file is there already.
+        """
         data = blob if isinstance(blob, bytes) else read_file(Path(blob))
         layout = read_layout(data)
         with self._enough_memory("load a model"):
             self._install_helper()
         self._require_smidgen()
         if not ram:
+            self._require_memory(data, layout, self._is_mapped(name, data))
             self.put_file(name, data, progress)
         key = self._models
         self._models += 1
         with self._room_for(data, layout):
             if ram:
+                self._require_memory(data, layout)
                 self._fill_buffer(data, progress)
             self._collect()
             self.exec(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
@@ -230,6 +269,29 @@ class Board:
         if not self._matches(self.eval("_smg.digest((_smg.buffer,))"), data):
             raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
 
+    def _require_memory(self, data: bytes, layout: BlobLayout, mapped: bool = False) -> None:
+        """Refuse a model that the board has no memory for. mapped: the blob stays where it is."""
+        sizes = [] if mapped else [len(data)]
+        free, fits = self.eval(f"_smg.memory(*{[*sizes, layout.arena_bytes + layout.scratch_bytes]})")
+        if not fits:
+            raise BoardError(self._does_not_fit(0 if mapped else len(data), layout, free))
+
+    def _is_mapped(self, name: str, data: bytes) -> bool:
+        """Whether the board has this file already, in memory-mapped flash."""
+        try:
+            mapped = bool(self.eval(f"_smg.mapped({name!r})"))
+        except BoardError:
+            return False  # no such file
+        return mapped and self._matches(self.eval(f"_smg.file_digest({name!r})"), data)
+
+    def _require_storage(self, name: str, size: int) -> None:
+        free = self.eval(f"_smg.storage({name!r})")
+        if free is not None and size > free:
+            raise BoardError(
+                f"{name} does not fit on the board: it has {size} bytes, and the file system {free} bytes free "
+                f"(a file that it replaces stays until it is complete): remove some files"
+            )
+
     @contextmanager
     def _room_for(self, data: bytes, layout: BlobLayout) -> Iterator[None]:
         """Loading: what was allocated is freed when that fails, and a lack of memory is told in bytes."""
@@ -239,13 +301,15 @@ class Board:
             self._try("_smg.buffer = None")
             if not _is_memory_error(error):
                 raise
-            needed = len(data) + layout.arena_bytes + layout.scratch_bytes
-            free = self._free_bytes()
-            raise BoardError(
-                f"the model does not fit: it needs {needed} bytes of RAM (the blob {len(data)} bytes, its arena "
-                f"{layout.arena_bytes}, scratch {layout.scratch_bytes}), and the board has {free} bytes of RAM free"
-                f"{', but not in one piece' if needed <= free else ''}: {self._memory_advice()}"
-            ) from error
+            raise BoardError(self._does_not_fit(len(data), layout, self._free_bytes())) from error
+
+    def _does_not_fit(self, blob_bytes: int, layout: BlobLayout, free: int) -> str:
+        needed = blob_bytes + layout.arena_bytes + layout.scratch_bytes
+        return (
+            f"the model does not fit: it needs {needed} bytes of RAM (the blob {blob_bytes} bytes, its arena "
+            f"{layout.arena_bytes}, scratch {layout.scratch_bytes}), and the board has {free} bytes of RAM free"
+            f"{', but not in one piece' if needed <= free else ''}: {self._memory_advice()}"
+        )
 
     @contextmanager
     def _enough_memory(self, purpose: str) -> Iterator[None]:
@@ -270,9 +334,9 @@ class Board:
 
     def _memory_advice(self) -> str:
         if self._virtual:
-            return "give the virtual board a larger heap (--heap on the command line, heap_bytes= in connect)"
-        if self.port.startswith("/dev/pts/"):  # a virtual board that another program serves
-            return "reset the board, or serve it with a larger heap (smidgen sim unix --heap ...)"
+            return self._virtual.memory_advice
+        if _is_pty(self.port):
+            return "reset the board, or serve one with a larger heap (smidgen sim unix --heap ...)"
         return "reset the board, take a smaller model, or put the blob into memory-mapped flash"
 
     def _collect(self) -> None:
@@ -302,6 +366,11 @@ class Board:
         except BoardError as error:
             if str(error).startswith("ImportError"):
                 raise BoardError(f"smidgen is not installed on the board on {self.port}: install it first") from error
+            if INCOMPATIBLE in str(error):
+                raise BoardError(
+                    f"the smidgen.mpy on the board on {self.port} is for another architecture or version of "
+                    f"MicroPython ({error}): install it again"
+                ) from error
             raise
 
     def _refuse_shadows(self) -> None:

@@ -11,27 +11,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import serial
 
-from smidgen.errors import BoardError, BoardTimeout
+from smidgen.errors import BoardError, BoardReset, BoardTimeout
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D = b"\x01", b"\x02", b"\x03", b"\x04"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 FRIENDLY_PROMPT = b">>> "
 ENTER_RAW_PASTE = b"\x05A\x01"
 
+BANNER_END = b'Type "help()" for more information.\r\n>>> '
+# What only a board that has just started sends last; the second is a board whose port was opened with a key press.
+AFTER_RESET = (BANNER_END, BANNER_END + b"\r\n" + FRIENDLY_PROMPT, RAW_PROMPT)
+
 POLL_SECONDS = 0.1  # how often a silent line is checked for a time-out or a dead board
-ATTEMPT_SECONDS = 1.0  # how long one Ctrl-C, Ctrl-A waits for the raw prompt before it is sent again
-INTERRUPT_SECONDS = 1.0  # how long a hung board gets to answer Ctrl-C
-RESYNCHRONISE_SECONDS = 3.0  # for that after an exchange was cut off: the operator that runs has to end first
 PLAIN_CHUNK_BYTES = 256  # without raw paste there is no flow control: this much, then a pause
 PLAIN_PAUSE_SECONDS = 0.01
 SHOWN_BYTES = 500  # of the last output, in messages
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How many seconds the computer waits for a board."""
+
+    silence: float = 10.0  # without a byte, then it counts as hung; the longest single thing it does is one inference
+    attempt: float = 1.0  # for the raw prompt after one Ctrl-C, Ctrl-A, before they are sent again
+    interrupt: float = 1.0  # for a hung board to answer Ctrl-C
+    resynchronise: float = 3.0  # for that after an exchange was cut off: the operator that runs has to end first
+    closing: float = 3.0  # of silence, when there is nothing left to do but to clean up
+
+    def scaled(self, slowness: float) -> Patience:
+        """For a board that takes `slowness` times as long; the raw prompt costs it next to nothing."""
+        return replace(
+            self,
+            silence=slowness * self.silence,
+            interrupt=slowness * self.interrupt,
+            resynchronise=slowness * self.resynchronise,
+            closing=slowness * self.closing,
+        )
+
+
 class RawRepl:
-    """A board whose raw REPL is ours. `timeout` is the silence in seconds after which the board counts as hung.
+    """A board whose raw REPL is ours.
 
     `failure` is asked when the board is silent or gone, and may know why (a virtual board does).
     """
@@ -39,19 +62,23 @@ class RawRepl:
     def __init__(
         self,
         port: str,
-        timeout: float,
+        patience: Patience,
         baudrate: int = 115200,
         failure: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.port = port
-        self.timeout = timeout
+        self.patience = patience
+        self.timeout = patience.silence
         self._failure = failure
         self._raw_paste = True
         self._exchanging = False  # the board was sent something and has not answered all of it
+        self._running = False  # it runs what it was sent
         self._received = bytearray()  # arrived and not taken yet
         self._last = bytearray()  # what arrived since the last command began
         try:
-            self._serial = serial.Serial(port, baudrate, timeout=POLL_SECONDS, write_timeout=timeout, exclusive=True)
+            self._serial = serial.Serial(
+                port, baudrate, timeout=POLL_SECONDS, write_timeout=self.timeout, exclusive=True
+            )
         except (serial.SerialException, OSError) as error:
             raise BoardError(_cannot_open(port, error)) from error
 
@@ -73,7 +100,7 @@ class RawRepl:
     def resynchronise(self) -> None:
         """Back to the raw prompt, if the last exchange did not end: Ctrl-C on this computer can come anywhere in it."""
         if self._exchanging:
-            self.enter(min(RESYNCHRONISE_SECONDS, self.timeout))
+            self.enter(min(self.patience.resynchronise, self.timeout))
             self._exchanging = False
 
     def _try_to_enter(self) -> bool:
@@ -82,7 +109,7 @@ class RawRepl:
         self._drop_input()
         self._write(CTRL_A)
         try:
-            self._read_until(RAW_PROMPT, min(ATTEMPT_SECONDS, self.timeout))
+            self._read_until(RAW_PROMPT, min(self.patience.attempt, self.timeout))
         except BoardTimeout:
             return False
         return True
@@ -93,25 +120,36 @@ class RawRepl:
         self.resynchronise()
         self._last.clear()
         self._exchanging = True
+        self._notice_reset()
         try:
             self._send(code.encode(), timeout)
             self._last[:] = self._received  # the handshake is of no interest in a message
+            self._running = True
             output = self._read_until(CTRL_D, timeout)[:-1]
             traceback = self._read_until(CTRL_D, timeout)[:-1].decode(errors="replace").strip()
             self._read_until(b">", timeout)
         except BoardTimeout:
             self._interrupt()
             raise
+        finally:
+            self._running = False
         self._exchanging = False
         if traceback:
             lines = traceback.splitlines()
             raise BoardError(lines[-1], "\n".join(lines[:-1]))
         return output
 
+    def _notice_reset(self) -> None:
+        """Nothing comes unasked from a raw REPL, but from a board that was reset since the last exchange."""
+        if self._serial.in_waiting:
+            self._receive()
+        if any(ending in self._received for ending in AFTER_RESET):
+            raise self._reset()
+
     def leave(self) -> None:
         """Give the board back with its friendly prompt showing."""
         self._write(CTRL_C + CTRL_B)
-        self._read_until(FRIENDLY_PROMPT, ATTEMPT_SECONDS)
+        self._read_until(FRIENDLY_PROMPT, self.patience.closing)
 
     def close(self) -> None:
         self._serial.close()
@@ -164,7 +202,7 @@ class RawRepl:
         """Try to get a hung board back to its raw prompt, so that the session can go on."""
         try:
             self._write(CTRL_C)
-            self._read_until(CTRL_D + b">", INTERRUPT_SECONDS)
+            self._read_until(CTRL_D + b">", self.patience.interrupt)
             self._drop_input()
             self._exchanging = False
         except BoardError:
@@ -202,8 +240,11 @@ class RawRepl:
                 data += self._serial.read(self._serial.in_waiting)
         except (serial.SerialException, OSError) as error:
             raise self._gone(error) from error
-        if not data and (failure := self._failure()):
-            raise BoardError(failure)
+        if not data:
+            if failure := self._failure():
+                raise BoardError(failure)
+            if self._running and self._last.endswith(AFTER_RESET):
+                raise self._reset()
         self._received += data
         self._last = (self._last + data)[-4 * SHOWN_BYTES :]
         return bool(data)
@@ -224,9 +265,15 @@ class RawRepl:
             raise self._gone(error) from error
 
     def _silence(self, what: str, timeout: float) -> BoardTimeout:
-        last = bytes(self._last[-SHOWN_BYTES:]).decode(errors="replace")
+        last = self._last_output()
         shown = f"its last output: {last!r}" if last else "it has sent nothing"
         return BoardTimeout(f"the board on {self.port} {what} for {timeout:g} s; {shown}", last)
+
+    def _reset(self) -> BoardReset:
+        return BoardReset(f"the board on {self.port} was reset; its last output: {self._last_output()!r}")
+
+    def _last_output(self) -> str:
+        return bytes(self._last[-SHOWN_BYTES:]).decode(errors="replace")
 
     def _gone(self, error: Exception) -> BoardError:
         return BoardError(self._failure() or f"the board on {self.port} is gone: {error}; check the cable")

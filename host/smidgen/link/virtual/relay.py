@@ -1,11 +1,6 @@
-"""Carries bytes between a PTY and the firmware's process, and plays the parts a unix process lacks to be a board.
+"""Carries bytes between a PTY and the process of a virtual board.
 
-- Ctrl-C is an interrupt while code runs, and data otherwise (`firmware_process.py`).
-- A soft reset ends the process. The relay starts another one, prints what a board prints, and brings it back to the
-  raw REPL if that is where it was.
-- At the friendly prompt a board ends lines with CR LF, the unix port with LF. In the raw REPL nothing is
-  changed: what comes from there may be binary.
-- When the process dies, the relay says so on the line, and keeps the last output for `failure`.
+When the process dies, the relay says so on the line, and keeps the last output for `failure`.
 """
 
 from __future__ import annotations
@@ -13,45 +8,44 @@ from __future__ import annotations
 import array
 import fcntl
 import os
-import re
 import select
-import signal
 import termios
 import threading
 import time
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from smidgen.link.virtual.firmware_process import FirmwareProcess
+from smidgen.link.virtual.firmware_process import FirmwareProcess, cause_of_death
 
-CTRL_A, CTRL_C = b"\x01", b"\x03"
-RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n"
-FRIENDLY_PROMPT = b'Type "help()" for more information.\r\n>>> '
-SOFT_RESET = b"MPY: soft reboot\r\n"
-UNCAUGHT = b"FATAL: uncaught"  # MicroPython's own last words; it ends with a plain exit code then
-LONE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+FRIENDLY_PROMPT = b">>> "
 
 INPUT_LIMIT = 4096  # bytes waiting for a board that does not read; then the host has to wait
 OUTPUT_LIMIT = 65536  # bytes waiting for a host that does not read; then the board has to wait
 TAIL_BYTES = 500  # last output kept for the report of a death
 FAREWELL_SECONDS = 1.0  # how long a dead board's last output stays readable
 
+Process = TypeVar("Process", bound=FirmwareProcess)
 
-class Relay:
+
+class Relay(Generic[Process]):
     """`run` in a thread, `stop` from any other, `close` when the thread has ended.
 
-    `master` and `slave` are the caller's and are left open.
+    `master` and `slave` are the caller's and are left open. Until the board's first prompt its input has to wait.
+    A process that ends with `reset_exit_code` is a board that resets: it is started again.
     """
 
-    def __init__(self, master: int, slave: int, boot: Callable[[], FirmwareProcess]) -> None:
+    def __init__(
+        self, master: int, slave: int, boot: Callable[[], Process], reset_exit_code: int | None = None
+    ) -> None:
         self.ready = threading.Event()  # set when the first prompt is on the line, or there will be none
         self.failure: str | None = None
         self._master = master
         self._slave = slave
         self._boot = boot
+        self._reset_exit_code = reset_exit_code
         self._wake_reader, self._wake_writer = os.pipe()
         self._stopping = False
         self._booting = True
-        self._raw = False  # the board is in its raw REPL
         self._to_board = bytearray()
         self._to_host = bytearray()
         self._tail = bytearray()
@@ -77,11 +71,9 @@ class Relay:
             self._say_farewell(self.failure)
 
     def _live(self) -> None:
-        """From boot to soft reset, death or stop."""
+        """From boot to the end of the process, or stop."""
         self._booting = True
-        self._to_board.clear()
-        if self._raw:
-            self._to_board += CTRL_A
+        self._to_board[:] = self._input_after_boot()
         process = self._boot()
         ended = False
         try:
@@ -91,9 +83,9 @@ class Relay:
                 process.kill()
             code = process.close()
         if ended:
-            self._reset_or_fail(code)
+            self._ended(code)
 
-    def _carry(self, process: FirmwareProcess) -> bool:
+    def _carry(self, process: Process) -> bool:
         """Pass bytes until the process ends (True) or `stop` is called (False)."""
         while not self._stopping:
             readers = [self._wake_reader]
@@ -107,10 +99,13 @@ class Relay:
             if self._to_host:
                 writers.append(self._master)
             readable, writable, _ = select.select(readers, writers, [])
-            if process.output in readable and not self._take_output(process):
-                return True
+            if process.output in readable:
+                data = os.read(process.output, OUTPUT_LIMIT)
+                if not data:
+                    return True
+                self._take_output(data)
             if self._master in readable:
-                self._take_input(process)
+                self._take_input(process, os.read(self._master, INPUT_LIMIT))
             if process.input in writable:
                 _write(process.input, self._to_board)
             if self._master in writable:
@@ -119,51 +114,30 @@ class Relay:
                 self.ready.set()
         return False
 
-    def _take_input(self, process: FirmwareProcess) -> None:
-        for index, part in enumerate(os.read(self._master, INPUT_LIMIT).split(CTRL_C)):
-            if index and not process.interrupt():
-                self._to_board += CTRL_C
-            self._to_board += part
+    def _input_after_boot(self) -> bytes:
+        """What the board gets before anything from the host."""
+        return b""
 
-    def _take_output(self, process: FirmwareProcess) -> bool:
-        """False when the process has ended."""
-        data = os.read(process.output, OUTPUT_LIMIT)
-        before = self._tail[-1:]
-        self._tail = (self._tail + data)[-TAIL_BYTES:]
-        if self._booting:
-            self._look_for_prompt()
-        else:
-            self._to_host += self._as_board(data, before)
-            self._note_mode()
-        return bool(data)
+    def _take_input(self, process: Process, data: bytes) -> None:
+        """From the host, for the board."""
+        self._to_board += data
 
-    def _as_board(self, data: bytes, before: bytearray) -> bytes:
-        if self._raw:
-            return data
-        skip = 1 if before == b"\r" and data.startswith(b"\n") else 0
-        return data[:skip] + LONE_LINE_FEED.sub(b"\r\n", data[skip:])
-
-    def _look_for_prompt(self) -> None:
-        """While booting output is held back: a board that was in the raw REPL shows only that prompt."""
-        prompt = RAW_PROMPT + b">" if self._raw else FRIENDLY_PROMPT
-        if self._tail.endswith(prompt):
-            self._to_host += prompt if self._raw else self._tail
+    def _take_output(self, data: bytes) -> None:
+        """From the board, for the host."""
+        self._remember(data)
+        self._to_host += data
+        if self._tail.endswith(FRIENDLY_PROMPT):
             self._booting = False
 
-    def _note_mode(self) -> None:
-        """The prompt printed last tells; while neither is in sight the mode has not changed."""
-        raw, friendly = self._tail.rfind(RAW_PROMPT), self._tail.rfind(FRIENDLY_PROMPT)
-        if raw != friendly:
-            self._raw = raw > friendly
+    def _remember(self, data: bytes) -> None:
+        self._tail = (self._tail + data)[-TAIL_BYTES:]
 
-    def _reset_or_fail(self, code: int) -> None:
-        if code < 0:
-            self.failure = self._death(signal.Signals(-code).name)
-        elif self._booting or UNCAUGHT in self._tail:
-            self.failure = self._death(f"exit code {code}")
-        else:
-            self._to_host += SOFT_RESET
+    def _ended(self, code: int) -> None:
+        """The process has ended with this exit code, and nobody asked it to."""
+        if code == self._reset_exit_code and not self._booting:
             self._tail.clear()
+        else:
+            self.failure = self._death(cause_of_death(code))
 
     def _death(self, cause: str) -> str:
         last_output = self._tail.decode(errors="replace").strip()
