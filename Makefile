@@ -38,7 +38,7 @@ demo: setup
 	$(BIN)/smidgen demo
 
 .PHONY: test
-test: setup firmware natmod
+test: setup firmware natmod emulator
 	@boards/build_firmware.sh pico-smidgen
 	$(BIN)/python -m pytest -n $(JOBS)
 	@$(MAKE) --no-print-directory lint
@@ -80,12 +80,17 @@ $(CACHE)/board-tools-checked: $(CACHE)/tools-checked
 firmware: $(VENV)/installed $(CACHE)/board-tools-checked
 	@boards/build_firmware.sh $(BOARD)
 
+# Only speed depends on it.
+.PHONY: emulator
+emulator: $(VENV)/installed
+	@boards/build_emulator.sh $(BIN)/python || echo 'sim:pico works without it, three times slower' >&2
+
 # BENCH: options of benchmarks.cycles, such as BENCH='--model kws --json'
 BENCH ?=
 BENCH_NATMODS := $(foreach arch,armv6m armv7m armv7emsp rv32imc,$(CACHE)/natmod/$(arch)/smidgen.mpy)
 
 .PHONY: bench
-bench: setup $(BENCH_NATMODS)
+bench: setup emulator $(BENCH_NATMODS)
 	@boards/build_firmware.sh >&2
 	@$(BIN)/python -m benchmarks.cycles --jobs $(JOBS) $(BENCH)
 

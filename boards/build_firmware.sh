@@ -65,6 +65,12 @@ esac
 micropython=$work/micropython
 export MICROPY_MPYCROSS=$work/mpy-cross/mpy-cross
 
+# Without a repository of its own, MicroPython would take the project's for its version.
+if [ ! -e "$tree/.git" ]; then
+    MICROPY_GIT_TAG=v$(sed -n 's/^#define MICROPY_VERSION_M[A-Z]* //p' "$tree/py/mpconfig.h" | paste -sd .)
+    export MICROPY_GIT_TAG MICROPY_GIT_HASH=unknown
+fi
+
 # MicroPython's sources, by their places and times: too many to read.
 micropython_key() {
     (cd "$tree" && find -H py extmod shared drivers lib tools mpy-cross ports/rp2 ports/qemu -path '*/build*' -prune -o \

@@ -16,6 +16,7 @@ from smidgen.cli.options import json_option
 from smidgen.cli.output import bytes_text, messages, note, print_json, progress_bar, results
 from smidgen.demo import DemoResult, LiveWindow, run_demo
 from smidgen.errors import MismatchError
+from smidgen.link.virtual import VIRTUAL_BOARDS
 
 _ROWS = 8
 
@@ -26,7 +27,7 @@ _ROWS = 8
     default="sim:unix",
     show_default=True,
     envvar="SMIDGEN_PORT",
-    help="The board: 'sim:unix' or a serial port.",
+    help=f"The board: a virtual one ({', '.join(VIRTUAL_BOARDS)}) or the path of a serial port.",
 )
 @click.option("--windows", type=click.IntRange(min=1), help="At most so many windows.  [default: all]")
 @json_option
