@@ -31,5 +31,6 @@ def test_mpremote_installs_it_from_a_local_path(tmp_path: Path) -> None:
         result = subprocess.run(mpremote, capture_output=True, text=True, timeout=60)
     finally:
         board.close()
+    assert result.returncode == 0, (result.stdout, result.stderr, board.failure)
     assert "Installing: /lib/smidgen.mpy" in result.stdout, result.stderr
-    assert result.stdout.splitlines()[-1] == smidgen.__version__
+    assert result.stdout.splitlines()[-1] == smidgen.__version__, (result.stdout, result.stderr)
