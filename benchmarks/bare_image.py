@@ -19,6 +19,7 @@ from elftools.elf.sections import SymbolTableSection
 CORE = Path(__file__).resolve().parents[1] / "native" / "core"
 COMPILER = "arm-none-eabi-gcc"
 COMPILERS = 2  # at a time
+COMPILED = "compiled weights"  # code that the engine makes
 ORIGIN = 0x2000_0100  # the image starts here; what lies below is the harness's
 
 # Those of native/module/Makefile for ARCH=armv6m; tests/native/test_cycle_harness.py compares them.
@@ -31,9 +32,9 @@ FLAGS = (
     "-O2",
     "-fno-tree-loop-distribute-patterns",
     "-fno-jump-tables",
+    "-Os",  # the last one counts
+    "-fno-tree-loop-im",
 )
-SIZE_FLAGS = ("-Os",)  # after FLAGS, for what runs once
-SIZE_FILES = ("load", "load_operator", "load_weights")
 
 
 class BuildError(Exception):
@@ -59,14 +60,16 @@ class Image:
     text_bytes: int  # code and constants
 
     def file_at(self, address: int) -> str:
-        """The source file whose code is at an address, or "" outside the image's code."""
+        """The source file whose code is at an address, or COMPILED outside the image's code."""
         index = bisect.bisect_right(self._region_starts, address) - 1
         if index < 0 or address >= self.regions[index].start + self.regions[index].size:
-            return ""
+            return COMPILED
         return self.regions[index].file
 
     def function_at(self, address: int) -> str:
         """The function an address belongs to: the last one that starts at or before it; "" if there is none."""
+        if self.file_at(address) == COMPILED and address >= ORIGIN + len(self.data):
+            return COMPILED
         index = bisect.bisect_right(self._function_starts, address) - 1
         return self._function_names[index] if index >= 0 else ""
 
@@ -110,8 +113,7 @@ def build_image(flags: Sequence[str] = (), core: Path = CORE) -> Image:
 
 def _compile(source: Path, folder: Path, flags: Sequence[str]) -> Path:
     target = folder / f"{source.stem}.o"
-    size = SIZE_FLAGS if source.stem in SIZE_FILES else ()
-    _run([COMPILER, *FLAGS, *size, *flags, "-ffreestanding", "-c", str(source), "-o", str(target)])
+    _run([COMPILER, *FLAGS, *flags, "-ffreestanding", "-c", str(source), "-o", str(target)])
     return target
 
 

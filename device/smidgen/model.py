@@ -288,7 +288,7 @@ class Model:
         return struct.unpack_from("<IHHHHBBbBf", self._blob, self._tensors_offset + 20 * index)
 
     def _operator(self, index):
-        """kind, kernel, activation range, input, input2, output, tile channels, weights offset and bits, coding"""
+        """kind, kernel, activation range, input, input2, output, tile, weights offset and bits, coding"""
         return struct.unpack_from("<BBbbHHHHIIB", self._blob, self._operators_offset + 48 * index)
 
     def _view(self, index):

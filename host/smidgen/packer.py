@@ -82,10 +82,11 @@ def pack(
     return Packed(data, blob, report_blob(blob), notes)
 
 
-def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None) -> bytes:
-    """The blob of an int8 graph that is in memory already."""
+def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None, *, scratch_limit: int | None = None) -> bytes:
+    """The blob of an int8 graph that is in memory already. scratch_limit as for make_plan."""
     network = lower(simplify(graph))
-    return write_blob(make_plan(network), metadata={**network.metadata, **(metadata or {})})
+    plan = make_plan(network, scratch_limit=scratch_limit)
+    return write_blob(plan, metadata={**network.metadata, **(metadata or {})})
 
 
 def save(data: bytes, path: str | Path, inputs: Sequence[str | Path | None] = ()) -> None:

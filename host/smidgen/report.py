@@ -27,8 +27,10 @@ class OperatorReport:
     weight_bytes_packed: int
     coding: str  # "raw", "huffman" or "" without weights
     bits_per_weight: float | None
-    tile_channels: int
-    scratch_bytes: int
+    kernel: int
+    tile: int  # kernel 0: output channels decoded at a time (0: all); kernel 1: pairs of output rows in a block
+    workspace_bytes: int
+    scratch_bytes: int  # decoding and workspace, or decoding and tile
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def _operator(blob: Blob, index: int, operator: NetworkOperator) -> OperatorRepo
         weight_bytes_packed=-(-storage.bits // 8) if storage and weights else 0,
         coding=storage.coding if storage and weights else "",
         bits_per_weight=round(storage.bits / weights, 3) if storage and weights else None,
-        tile_channels=storage.tile_channels if storage and storage.coding == "huffman" else 0,
+        kernel=storage.kernel if storage else 0,
+        tile=storage.tile if storage and (storage.kernel or storage.coding == "huffman") else 0,
+        workspace_bytes=storage.workspace_bytes if storage else 0,
         scratch_bytes=storage.scratch_bytes if storage else 0,
     )

@@ -45,7 +45,7 @@ void smg_conv_2d(const struct smg_step *step)
                 for (uint32_t c = tiles.first; c < tiles.end; ++c) {
                     uint32_t sum = smg_channel_bias(&channels, c) + convolve(step, weights, rows, columns);
                     position[c] = smg_channel_output(&channels, c, sum);
-                    weights += tiles.weights_per_channel;
+                    weights += tiles.from.per_channel;
                 }
                 position += output[3];
             }

@@ -26,7 +26,7 @@ void smg_depthwise_conv_2d(const struct smg_step *step)
     const struct smg_window *window = &step->record->parameters.window;
     const uint16_t *input = step->input->dimensions;
     const uint16_t *output = step->output->dimensions;
-    uint32_t outputs_per_input = (uint32_t)output[3] / input[3];
+    uint32_t outputs_per_input = smg_divide(output[3], input[3]);
     struct smg_channels channels;
     struct smg_tiles tiles;
     smg_channels_open(&channels, step);
@@ -34,7 +34,7 @@ void smg_depthwise_conv_2d(const struct smg_step *step)
     while (smg_tiles_next(&tiles)) {
         const int8_t *weights = tiles.weights;
         for (uint32_t c = tiles.first; c < tiles.end; ++c) {
-            uint32_t input_channel = c / outputs_per_input;
+            uint32_t input_channel = smg_divide(c, outputs_per_input);
             uint32_t bias = smg_channel_bias(&channels, c);
             uint32_t element = c;
             for (uint32_t r = 0; r < output[1]; ++r) {
@@ -48,7 +48,7 @@ void smg_depthwise_conv_2d(const struct smg_step *step)
                     element += output[3];
                 }
             }
-            weights += tiles.weights_per_channel;
+            weights += tiles.from.per_channel;
         }
     }
 }

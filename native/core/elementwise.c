@@ -2,46 +2,88 @@
  * An element is read before the one at the same place is written, so that the output may lie on an operand. */
 #include "internal.h"
 
-#define ADD_LEFT_SHIFT 20 /* TFLite's, for int8 */
+/* Which element of the second operand comes next. */
+struct broadcast {
+    uint32_t index;
+    uint32_t elements;
+    uint32_t repeat;
+    uint32_t repeated;
+};
 
-static int32_t add(const struct smg_scaling *scaling, int32_t x, int32_t y)
+static void open_broadcast(struct broadcast *broadcast, const struct smg_step *step)
 {
-    uint32_t a = (uint32_t)smg_requantize((uint32_t)x << ADD_LEFT_SHIFT, scaling[0].multiplier, scaling[0].shift);
-    uint32_t b = (uint32_t)smg_requantize((uint32_t)y << ADD_LEFT_SHIFT, scaling[1].multiplier, scaling[1].shift);
-    return smg_requantize(a + b, scaling[2].multiplier, scaling[2].shift);
+    broadcast->index = 0;
+    broadcast->elements = smg_elements(step->input2);
+    broadcast->repeat = step->record->parameters.broadcast.repeat;
+    broadcast->repeated = 0;
 }
 
-static int32_t multiply(const struct smg_scaling *scaling, int32_t x, int32_t y)
+static inline void next_broadcast(struct broadcast *broadcast)
 {
-    return smg_requantize((uint32_t)(x * y), scaling->multiplier, scaling->shift);
-}
-
-static inline void combine(const struct smg_step *step,
-                           int32_t (*operation)(const struct smg_scaling *scaling, int32_t x, int32_t y))
-{
-    const struct smg_scaling *scaling = smg_requantization_data(step);
-    uint32_t repeat = step->record->parameters.broadcast.repeat;
-    uint32_t elements = smg_elements(step->output);
-    uint32_t elements2 = smg_elements(step->input2);
-    uint32_t repeated = 0;
-    uint32_t index2 = 0;
-    for (uint32_t i = 0; i < elements; ++i) {
-        int32_t x = step->input_data[i] - step->input->zero_point;
-        int32_t y = step->input2_data[index2] - step->input2->zero_point;
-        step->output_data[i] = smg_clamp_output(step, operation(scaling, x, y));
-        if (++repeated == repeat) {
-            repeated = 0;
-            index2 = index2 + 1 == elements2 ? 0 : index2 + 1;
-        }
+    if (++broadcast->repeated == broadcast->repeat) {
+        broadcast->repeated = 0;
+        broadcast->index = broadcast->index + 1 == broadcast->elements ? 0 : broadcast->index + 1;
     }
+}
+
+/* One operand of ADD. */
+struct operand {
+    int32_t zero_point;
+    int32_t high; /* of the multiplier's halves */
+    int32_t low;
+    uint32_t exponent;
+};
+
+static void open_operand(struct operand *operand, const struct smg_tensor_record *tensor,
+                         const struct smg_scaling *scaling)
+{
+    operand->zero_point = tensor->zero_point;
+    operand->high = scaling->multiplier >> 16;
+    operand->low = scaling->multiplier & 0xFFFF;
+    operand->exponent = (uint32_t)-scaling->shift;
+}
+
+/* requantize((value - zero point) * 2^20), where TFLite's left shift of 20 makes the first rounding
+ * (difference * multiplier + 2^10) / 2^11. Both products fit 32 bits. */
+static inline int32_t scale_operand(const struct operand *operand, int32_t value)
+{
+    int32_t difference = value - operand->zero_point;
+    int32_t rounded = difference * operand->high * 32 + ((difference * operand->low + 1024) >> 11);
+    return smg_rounding_shift_right(rounded, operand->exponent);
 }
 
 void smg_add(const struct smg_step *step)
 {
-    combine(step, add);
+    const struct smg_scaling *scaling = smg_requantization_data(step);
+    struct operand operand1;
+    struct operand operand2;
+    struct broadcast index2;
+    open_operand(&operand1, step->input, scaling);
+    open_operand(&operand2, step->input2, scaling + 1);
+    open_broadcast(&index2, step);
+    int32_t multiplier = scaling[2].multiplier;
+    uint32_t exponent = (uint32_t)-scaling[2].shift;
+    uint32_t elements = smg_elements(step->output);
+    for (uint32_t i = 0; i < elements; ++i) {
+        uint32_t sum = (uint32_t)scale_operand(&operand1, step->input_data[i]) +
+                       (uint32_t)scale_operand(&operand2, step->input2_data[index2.index]);
+        int32_t scaled = smg_rounded_high((int32_t)sum, multiplier);
+        step->output_data[i] = smg_clamp_output(step, smg_rounding_shift_right(scaled, exponent));
+        next_broadcast(&index2);
+    }
 }
 
 void smg_mul(const struct smg_step *step)
 {
-    combine(step, multiply);
+    const struct smg_scaling *scaling = smg_requantization_data(step);
+    struct broadcast index2;
+    open_broadcast(&index2, step);
+    uint32_t elements = smg_elements(step->output);
+    for (uint32_t i = 0; i < elements; ++i) {
+        int32_t x = step->input_data[i] - step->input->zero_point;
+        int32_t y = step->input2_data[index2.index] - step->input2->zero_point;
+        int32_t scaled = smg_requantize((uint32_t)(x * y), scaling->multiplier, scaling->shift);
+        step->output_data[i] = smg_clamp_output(step, scaled);
+        next_broadcast(&index2);
+    }
 }

@@ -9,7 +9,9 @@ static const struct {
     smg_kernel *run;
 } kernels[] = {
     {SMG_CONV_2D, 0, smg_conv_2d},
+    {SMG_CONV_2D, 1, smg_conv_2d_pairs},
     {SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d},
+    {SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs},
     {SMG_FULLY_CONNECTED, 0, smg_fully_connected},
     {SMG_ADD, 0, smg_add},
     {SMG_MUL, 0, smg_mul},

@@ -110,12 +110,12 @@ struct smg_operator_record {
     uint16_t input;
     uint16_t input2;
     uint16_t output;
-    uint16_t tile_channels;
+    uint16_t tile;
     uint32_t weights_offset;
     uint32_t weights_bits;
     uint8_t weights_coding;
     uint8_t flags;
-    uint16_t zero;
+    uint16_t workspace; /* words of scratch, besides decoding, for kernels that gather their input */
     uint32_t requantization_offset;
     uint32_t code_table_offset;
     union {

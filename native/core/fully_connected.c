@@ -1,25 +1,33 @@
 /* FULLY_CONNECTED: weights [output channel][k], applied to each row of the input. */
 #include "internal.h"
 
+/* Sum of (input - zero point) * weight. Apart, so that all it needs is in registers. */
+static __attribute__((noinline)) uint32_t product(const int8_t *input, const int8_t *weights, uint32_t count,
+                                                  int32_t zero_point)
+{
+    uint32_t sum = 0;
+    for (const int8_t *end = weights + count; weights != end; ++input, ++weights) {
+        sum += (uint32_t)((*input - zero_point) * *weights);
+    }
+    return sum;
+}
+
 void smg_fully_connected(const struct smg_step *step)
 {
     int32_t input_zero_point = step->input->zero_point;
     uint32_t outputs = step->output->dimensions[3];
-    uint32_t rows = smg_elements(step->output) / outputs;
+    uint32_t rows = smg_divide(smg_elements(step->output), outputs);
     struct smg_channels channels;
     struct smg_tiles tiles;
     smg_channels_open(&channels, step);
     smg_tiles_open(&tiles, step);
     while (smg_tiles_next(&tiles)) {
-        uint32_t inputs = tiles.weights_per_channel;
+        uint32_t inputs = tiles.from.per_channel;
         const int8_t *weights = tiles.weights;
         for (uint32_t c = tiles.first; c < tiles.end; ++c) {
             const int8_t *input = step->input_data;
             for (uint32_t row = 0; row < rows; ++row) {
-                uint32_t sum = smg_channel_bias(&channels, c);
-                for (uint32_t k = 0; k < inputs; ++k) {
-                    sum += (uint32_t)((input[k] - input_zero_point) * weights[k]);
-                }
+                uint32_t sum = smg_channel_bias(&channels, c) + product(input, weights, inputs, input_zero_point);
                 step->output_data[row * outputs + c] = smg_channel_output(&channels, c, sum);
                 input += inputs;
             }

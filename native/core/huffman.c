@@ -3,6 +3,8 @@
 
 typedef char smg_assert_levels[sizeof(struct smg_huffman_level) * SMG_HUFFMAN_LEVELS == 64 ? 1 : -1];
 
+enum { LOOKUP_ENTRIES = 1 << SMG_LOOKUP_BITS, LONG_CODE = 128 };
+
 static uint32_t code_length(const struct smg_code_table *table, uint32_t symbol)
 {
     uint32_t pair = table->lengths[symbol / 2];
@@ -40,84 +42,130 @@ uint32_t smg_code_table_used(const struct smg_code_table *table)
     return used;
 }
 
-void smg_huffman_build(struct smg_huffman_level *levels, int8_t *symbols, const struct smg_code_table *table)
+/* Levels of a table and, unless `symbols` is null, its used symbols ordered by code. */
+static void build(struct smg_huffman_level *levels, int8_t *symbols, const struct smg_code_table *table)
 {
+    uint16_t places[SMG_HUFFMAN_LEVELS];
     for (uint32_t length = 0; length < SMG_HUFFMAN_LEVELS; ++length) {
-        levels[length].limit = 0;
+        places[length] = 0;
     }
     for (uint32_t i = 0; i < table->symbol_count; ++i) {
-        ++levels[code_length(table, i)].limit; /* for now how many codes there are of each length */
+        ++places[code_length(table, i)]; /* for now how many codes there are of each length */
     }
-    levels[0].limit = 0;
-    levels[0].base = 0;
     uint32_t limit = 0;
     uint32_t base = 0;
-    for (uint32_t length = 1; length < SMG_HUFFMAN_LEVELS; ++length) {
-        uint32_t count = levels[length].limit;
-        uint32_t place = base;
-        for (uint32_t i = 0; symbols != NULL && place < base + count; ++i) {
-            if (code_length(table, i) == length) {
-                symbols[place++] = (int8_t)(table->first_symbol + (int32_t)i);
-            }
-        }
+    for (uint32_t length = 0; length < SMG_HUFFMAN_LEVELS; ++length) {
+        uint32_t count = length == 0 ? 0 : places[length];
         levels[length].base = (uint16_t)base;
+        places[length] = (uint16_t)base;
         base += count;
         limit += count << (SMG_MAX_CODE_LENGTH - length);
         levels[length].limit = (uint16_t)limit;
     }
-}
-
-void smg_bits_open(struct smg_bit_reader *reader, const void *stream, uint32_t weights_bits)
-{
-    reader->next = stream;
-    reader->end = reader->next + weights_bits / 16 + (weights_bits % 16 != 0);
-    reader->window = 0;
-    reader->available = 0;
-}
-
-/* Takes one code off the stream; returns its length and stores its place among the used symbols. A complete code always
- * ends the search at the longest length. Zeros follow the end of the stream. */
-static inline uint32_t next_code(struct smg_bit_reader *reader, const struct smg_huffman_level *levels, uint32_t *place)
-{
-    if (reader->available < 16 && reader->next != reader->end) {
-        reader->window |= (uint32_t)*reader->next++ << (16 - reader->available);
-        reader->available += 16;
+    for (uint32_t i = 0; symbols != NULL && i < table->symbol_count; ++i) {
+        uint32_t length = code_length(table, i);
+        if (length != 0) {
+            symbols[places[length]++] = (int8_t)(table->first_symbol + (int32_t)i);
+        }
     }
-    uint32_t code = reader->window >> (32 - SMG_MAX_CODE_LENGTH);
+}
+
+void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct smg_code_table *table)
+{
+    struct smg_huffman_level *levels = (void *)memory;
+    uint8_t *lookup = memory + sizeof(*levels) * SMG_HUFFMAN_LEVELS;
+    int8_t *symbols = (int8_t *)lookup + 2 * LOOKUP_ENTRIES;
+    build(levels, symbols, table);
+    uint32_t code = 0;
+    for (uint32_t length = 1, place = 0; length <= SMG_LOOKUP_BITS; ++length) {
+        uint32_t limit = levels[length].limit >> (SMG_MAX_CODE_LENGTH - SMG_LOOKUP_BITS);
+        for (; code < limit; ++place) {
+            for (uint32_t end = code + (LOOKUP_ENTRIES >> length); code < end; ++code) {
+                lookup[code] = (uint8_t)length;
+                lookup[LOOKUP_ENTRIES + code] = (uint8_t)symbols[place];
+            }
+        }
+    }
+    for (; code < LOOKUP_ENTRIES; ++code) {
+        lookup[code] = LONG_CODE;
+    }
+    decoder->lookup = lookup;
+    decoder->levels = levels;
+    decoder->symbols = symbols;
+}
+
+void smg_decoder_start(struct smg_decoder *decoder, const uint8_t *stream)
+{
+    const uint16_t *units = (const void *)stream;
+    decoder->window = (uint32_t)units[0] << 16 | units[1];
+    decoder->missing = -16;
+    decoder->next = units + 2;
+}
+
+/* Length of the code at the front of a window, and its place among the used symbols. A complete code always ends the
+ * search at the longest length. */
+static inline uint32_t find_code(const struct smg_huffman_level *levels, uint32_t window, uint32_t *place)
+{
+    uint32_t code = window >> (32 - SMG_MAX_CODE_LENGTH);
     uint32_t length = 1;
     while (code >= levels[length].limit) {
         ++length;
     }
     *place = levels[length].base + ((code - levels[length - 1].limit) >> (SMG_MAX_CODE_LENGTH - length));
-    reader->window <<= length;
-    reader->available -= length;
     return length;
 }
 
-void smg_huffman_decode(struct smg_bit_reader *reader, const struct smg_huffman_level *levels, const int8_t *symbols,
-                        int8_t *weights, uint32_t count)
+#if !SMG_THUMB_1
+
+void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count)
 {
+    struct smg_decoder state = *decoder;
     for (uint32_t i = 0; i < count; ++i) {
-        uint32_t place;
-        next_code(reader, levels, &place);
-        weights[i] = symbols[place];
+        uint32_t entry = state.window >> (32 - SMG_LOOKUP_BITS);
+        uint32_t length = state.lookup[entry];
+        if (length != LONG_CODE) {
+            weights[i] = (int8_t)state.lookup[LOOKUP_ENTRIES + entry];
+        } else {
+            uint32_t place;
+            length = find_code(state.levels, state.window, &place);
+            weights[i] = state.symbols[place];
+        }
+        state.window <<= length;
+        state.missing += (int32_t)length;
+        if (state.missing > 0) {
+            state.window |= (uint32_t)*state.next++ << state.missing;
+            state.missing -= 16;
+        }
     }
+    *decoder = state;
 }
 
-bool smg_huffman_stream_is_exact(const struct smg_huffman_level *levels, const void *stream, uint32_t weights_bits,
+#endif
+
+bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void *stream, uint32_t weights_bits,
                                  uint32_t count)
 {
-    struct smg_bit_reader reader;
-    smg_bits_open(&reader, stream, weights_bits);
+    struct smg_huffman_level levels[SMG_HUFFMAN_LEVELS];
+    build(levels, NULL, table);
+    const uint16_t *next = stream;
+    const uint16_t *end = next + weights_bits / 16 + (weights_bits % 16 != 0);
+    uint32_t window = 0;
+    uint32_t available = 0;
     uint32_t left = weights_bits;
     for (uint32_t i = 0; i < count; ++i) {
+        if (available < 16 && next != end) {
+            window |= (uint32_t)*next++ << (16 - available);
+            available += 16;
+        }
         uint32_t place;
-        uint32_t length = next_code(&reader, levels, &place);
+        uint32_t length = find_code(levels, window, &place);
         if (length > left) {
             return false;
         }
         left -= length;
+        window <<= length;
+        available -= length;
     }
     /* The window now holds what is left of the last unit, if anything, and zeros. */
-    return left == 0 && reader.window == 0;
+    return left == 0 && window == 0;
 }

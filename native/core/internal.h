@@ -4,6 +4,25 @@
 
 #include "smidgen.h"
 
+/* Cortex-M0 and M0+: assembly where it pays (files ..._thumb.c), and weights compiled to instructions (dot.h). */
+#if defined(__ARM_ARCH_6M__)
+#define SMG_THUMB_1 1
+#else
+#define SMG_THUMB_1 0
+#endif
+
+/* dividend / divisor, which is not 0. Cortex-M0 has no instruction for it, and the compiler's library is fast but large. */
+#if SMG_THUMB_1
+uint32_t smg_divide(uint32_t dividend, uint32_t divisor);
+#else
+static inline uint32_t smg_divide(uint32_t dividend, uint32_t divisor)
+{
+    return dividend / divisor;
+}
+#endif
+
+#define SMG_READ_BY_ASSEMBLY __attribute__((unused)) /* a parameter that no C reads */
+
 #define SMG_HUFFMAN_LEVELS 16
 #define SMG_MAX_CODE_LENGTH 15
 
@@ -27,9 +46,11 @@ typedef void smg_kernel(const struct smg_step *step);
 /* The kernel for a kind and a kernel id, or null if the engine has none. */
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel);
 
-/* One kernel family per file, kernel id 0 of each kind. */
+/* One kernel family per file; kernel id 0 of each kind, and ..._pairs kernel id 1. */
 smg_kernel smg_conv_2d;
+smg_kernel smg_conv_2d_pairs;
 smg_kernel smg_depthwise_conv_2d;
+smg_kernel smg_depthwise_conv_2d_pairs;
 smg_kernel smg_fully_connected;
 smg_kernel smg_add;
 smg_kernel smg_mul;
@@ -70,13 +91,6 @@ struct smg_huffman_level {
     uint16_t base;
 };
 
-struct smg_bit_reader {
-    const uint16_t *next;
-    const uint16_t *end;
-    uint32_t window;    /* the next bits, most significant first */
-    uint32_t available; /* how many bits of the window are valid */
-};
-
 /* Bytes of the table itself; symbol_count is all that is read. */
 static inline uint32_t smg_code_table_bytes(const struct smg_code_table *table)
 {
@@ -89,19 +103,31 @@ int smg_code_table_check(const struct smg_code_table *table);
 /* How many symbols have a code. */
 uint32_t smg_code_table_used(const struct smg_code_table *table);
 
-/* Fills levels[SMG_HUFFMAN_LEVELS] and, unless it is null, symbols[used] from a checked table. */
-void smg_huffman_build(struct smg_huffman_level *levels, int8_t *symbols, const struct smg_code_table *table);
+/* Decoding: a table by the next SMG_LOOKUP_BITS bits tells lengths and symbols of short codes; the levels serve longer
+ * ones. Reads up to two bytes behind the stream. The assembly of huffman_thumb.c knows where the fields are. */
+#define SMG_LOOKUP_BITS 7
 
-/* weights_bits bits starting at an even address */
-void smg_bits_open(struct smg_bit_reader *reader, const void *stream, uint32_t weights_bits);
+struct smg_decoder {
+    const uint16_t *next;                   /* 0: unit of the stream */
+    uint32_t window;                        /* 4: the next bits, most significant first */
+    int32_t missing;                        /* 8: 16 - how many bits of the window are valid; not above 0 between weights */
+    const uint8_t *lookup;                  /* 12: lengths, then symbols, 2^SMG_LOOKUP_BITS of each */
+    const struct smg_huffman_level *levels; /* 16 */
+    const int8_t *symbols;                  /* 20: all used symbols, ordered by code */
+};
 
-/* Decodes `count` weights. */
-void smg_huffman_decode(struct smg_bit_reader *reader, const struct smg_huffman_level *levels, const int8_t *symbols,
-                        int8_t *weights, uint32_t count);
+/* Builds the tables for a checked code table in memory of smg_decoder_bytes, a multiple of 4. */
+void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct smg_code_table *table);
+
+/* Starts at the beginning of a stream. */
+void smg_decoder_start(struct smg_decoder *decoder, const uint8_t *stream);
+
+/* Decodes `count` weights, at least 1. */
+void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count);
 
 /* Whether the codes of `count` weights take exactly weights_bits bits of the stream, and the rest of its last unit is
  * zero. */
-bool smg_huffman_stream_is_exact(const struct smg_huffman_level *levels, const void *stream, uint32_t weights_bits,
+bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void *stream, uint32_t weights_bits,
                                  uint32_t count);
 
 /* weights.c: weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, tile by tile. */
@@ -110,20 +136,31 @@ bool smg_huffman_stream_is_exact(const struct smg_huffman_level *levels, const v
 uint64_t smg_weights_per_channel(const struct smg_operator_record *record, const struct smg_tensor_record *input,
                                  const struct smg_tensor_record *output);
 
-/* Scratch an operator with Huffman coded weights needs: section 6 of the format. */
-uint64_t smg_huffman_scratch_bytes(const struct smg_code_table *table, uint32_t tile_channels,
-                                   uint64_t weights_per_channel);
+/* Scratch that decoding with a table takes, a multiple of 4: section 6 of the format. */
+uint32_t smg_decoder_bytes(const struct smg_code_table *table);
+
+/* The weights of an operator, a few output channels at a time. */
+struct smg_weights {
+    const struct smg_step *step;
+    uint32_t per_channel;
+    uint8_t *free; /* scratch behind what decoding takes, a multiple of 4 */
+    const int8_t *raw; /* null for coded weights */
+    struct smg_decoder decoder;
+};
+
+void smg_weights_open(struct smg_weights *weights, const struct smg_step *step);
+
+/* Back to the first output channel. */
+void smg_weights_rewind(struct smg_weights *weights);
+
+/* The weights of the next `channels` output channels, decoded into `buffer` if they are coded. */
+const int8_t *smg_weights_next(struct smg_weights *weights, uint32_t channels, int8_t *buffer);
 
 struct smg_tiles {
+    struct smg_weights from;
     const int8_t *weights; /* of channel `first` */
     uint32_t first;        /* output channels first .. end - 1 are in this tile */
     uint32_t end;
-    uint32_t weights_per_channel;
-    const struct smg_step *step;
-    const struct smg_huffman_level *levels;
-    const int8_t *symbols;
-    int8_t *decoded;
-    struct smg_bit_reader reader;
 };
 
 void smg_tiles_open(struct smg_tiles *tiles, const struct smg_step *step);
@@ -133,8 +170,39 @@ bool smg_tiles_next(struct smg_tiles *tiles);
 
 /* requantize.c: section 3 of the format. Sums wrap modulo 2^32 and are therefore unsigned. */
 
-int32_t smg_doubling_high_multiply(int32_t a, int32_t b);
-int32_t smg_rounding_shift_right(int32_t value, uint32_t exponent); /* 0 for an exponent above 31 */
+/* (a * b + 2^30) >> 31, not for a = b = -2^31. Adding 2^30 and shifting rounds halves up for either sign, exactly as the
+ * nudge that depends on the sign followed by a division that truncates. */
+static inline int32_t smg_rounded_high(int32_t a, int32_t b)
+{
+#if SMG_THUMB_1
+    /* From four products of halves: a 64-bit multiplication is a long library call here. */
+    int32_t a_high = a >> 16;
+    int32_t b_high = b >> 16;
+    uint32_t a_low = (uint32_t)a & 0xFFFF;
+    uint32_t b_low = (uint32_t)b & 0xFFFF;
+    uint32_t low = a_low * b_low;
+    int32_t middle = a_high * (int32_t)b_low + (int32_t)(low >> 16);
+    int32_t other = b_high * (int32_t)a_low + (middle & 0xFFFF);
+    uint32_t high = (uint32_t)(a_high * b_high + (middle >> 16) + (other >> 16));
+    low = ((uint32_t)other << 16 | (low & 0xFFFF)) + (UINT32_C(1) << 30);
+    high += low < UINT32_C(1) << 30;
+    return (int32_t)(high << 1 | low >> 31);
+#else
+    return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
+#endif
+}
+
+/* value / 2^exponent to the nearest, halves away from zero; 0 for an exponent above 31. value: above -2^31, and with an
+ * exponent of 1 below 2^31 - 1; smg_rounded_high by a multiplier gives neither. */
+static inline int32_t smg_rounding_shift_right(int32_t value, uint32_t exponent)
+{
+    if (exponent - 1 > 30) {
+        return exponent == 0 ? value : 0;
+    }
+    return (((value + (value >> 31)) >> (exponent - 1)) + 1) >> 1;
+}
+
+int32_t smg_doubling_high_multiply(int32_t a, int32_t b); /* saturates */
 int32_t smg_requantize(uint32_t value, int32_t multiplier, int32_t shift);
 
 /* clamp(value + zero point of the output) */

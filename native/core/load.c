@@ -33,8 +33,8 @@ int smg_check_zero(const struct smg_loader *loader, uint32_t value)
 int smg_check_range(const struct smg_loader *loader, uint32_t offset, uint64_t bytes, uint32_t alignment)
 {
     const struct smg_header *header = smg_header(loader->model);
-    if (offset % alignment != 0) {
-        return smg_refuse(loader, SMG_BAD_OFFSET, offset, offset - offset % alignment);
+    if (offset & (alignment - 1)) {
+        return smg_refuse(loader, SMG_BAD_OFFSET, offset, offset & ~(alignment - 1));
     }
     if (offset < sizeof(*header)) {
         return smg_refuse(loader, SMG_OUTSIDE_BLOB, offset, sizeof(*header));

@@ -41,7 +41,7 @@ int smg_check_operator(struct smg_loader *loader, const struct smg_operator_reco
 int smg_check_weights(const struct smg_subject *subject);
 int smg_check_requantization(const struct smg_subject *subject);
 
-/* Whether `bytes` bytes at `offset` are aligned to `alignment`, inside the blob and behind the header. */
+/* Whether `bytes` bytes at `offset` are aligned to `alignment` (a power of 2), inside the blob and behind the header. */
 int smg_check_range(const struct smg_loader *loader, uint32_t offset, uint64_t bytes, uint32_t alignment);
 int smg_check_zero(const struct smg_loader *loader, uint32_t value);
 

@@ -69,7 +69,7 @@ static int check_fields(const struct smg_subject *subject)
         (flags & (SMG_BIAS_16 | SMG_NO_BIAS)) == (SMG_BIAS_16 | SMG_NO_BIAS)) {
         return refuse(subject, SMG_BAD_FLAGS, flags, flags & subject->rules->flags);
     }
-    int status = smg_check_zero(subject->loader, record->zero);
+    int status = record->kernel == 0 ? smg_check_zero(subject->loader, record->workspace) : SMG_OK;
     for (uint32_t i = subject->rules->parameter_bytes; status == SMG_OK && i < 16; ++i) {
         status = smg_check_zero(subject->loader, record->parameters.bytes[i]);
     }
@@ -103,6 +103,9 @@ static int check_window(const struct smg_subject *subject)
     const uint16_t *output = subject->output->dimensions;
     int status = check_direction(subject, window->kernel_h, window->stride_h, window->dilation_h, window->pad_top,
                                  input[1], output[1]);
+    if (status == SMG_OK && subject->record->kernel != 0 && window->dilation_w != 1) {
+        status = refuse(subject, SMG_BAD_WINDOW, window->dilation_w, 1);
+    }
     if (status == SMG_OK) {
         status = check_direction(subject, window->kernel_w, window->stride_w, window->dilation_w, window->pad_left,
                                  input[2], output[2]);
@@ -127,7 +130,8 @@ static int check_equal(const struct smg_subject *subject, uint64_t found, uint64
 
 static int check_divides(const struct smg_subject *subject, int status, uint32_t divisor, uint32_t value)
 {
-    return divisor == 0 || value % divisor != 0 ? refuse(subject, status, divisor, value) : SMG_OK;
+    bool divides = divisor != 0 && smg_divide(value, divisor) * divisor == value;
+    return divides ? SMG_OK : refuse(subject, status, divisor, value);
 }
 
 static int check_broadcast(const struct smg_subject *subject)
@@ -139,7 +143,7 @@ static int check_broadcast(const struct smg_subject *subject)
         status = check_divides(subject, SMG_BAD_PARAMETER, repeat, elements);
     }
     if (status == SMG_OK) {
-        status = check_divides(subject, SMG_BAD_SIZE, smg_elements(subject->input2), elements / repeat);
+        status = check_divides(subject, SMG_BAD_SIZE, smg_elements(subject->input2), smg_divide(elements, repeat));
     }
     return status;
 }
@@ -152,8 +156,8 @@ static int check_mean(const struct smg_subject *subject)
     if (status == SMG_OK) {
         status = check_divides(subject, SMG_BAD_PARAMETER, subject->record->parameters.mean.inner, outputs);
     }
-    if (status == SMG_OK && inputs / outputs >= UINT32_C(1) << 23) {
-        status = refuse(subject, SMG_BAD_SIZE, inputs / outputs, (UINT32_C(1) << 23) - 1);
+    if (status == SMG_OK && smg_divide(inputs, outputs) >= UINT32_C(1) << 23) {
+        status = refuse(subject, SMG_BAD_SIZE, smg_divide(inputs, outputs), (UINT32_C(1) << 23) - 1);
     }
     return status;
 }
@@ -187,7 +191,7 @@ static int check_copy(const struct smg_subject *subject)
     if (copy->start > copy->stride || copy->chunk > copy->stride - copy->start) {
         return refuse(subject, SMG_BAD_PARAMETER, (uint64_t)copy->start + copy->chunk, copy->stride);
     }
-    return check_equal(subject, smg_elements(subject->output), (uint64_t)(elements / copy->chunk) * copy->stride);
+    return check_equal(subject, smg_elements(subject->output), (uint64_t)smg_divide(elements, copy->chunk) * copy->stride);
 }
 
 static int check_softmax(const struct smg_subject *subject)
@@ -227,7 +231,7 @@ static int check_shapes(const struct smg_subject *subject)
     case SMG_DEPTHWISE_CONV_2D:
         return check_divides(subject, SMG_BAD_SIZE, input_channels, output_channels);
     case SMG_FULLY_CONNECTED:
-        return check_divides(subject, SMG_BAD_SIZE, outputs / output_channels, inputs);
+        return check_divides(subject, SMG_BAD_SIZE, smg_divide(outputs, output_channels), inputs);
     case SMG_ADD:
     case SMG_MUL:
         return check_broadcast(subject);

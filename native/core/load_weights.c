@@ -21,12 +21,13 @@ static int spend(const struct smg_subject *subject, uint64_t bytes)
     return SMG_OK;
 }
 
-static int check_huffman(const struct smg_subject *subject, uint64_t count, uint64_t weights_per_channel)
+static int check_huffman(const struct smg_subject *subject, uint64_t count)
 {
     struct smg_loader *loader = subject->loader;
     const struct smg_operator_record *record = subject->record;
     uint64_t stream_bytes = ((uint64_t)record->weights_bits + 15) / 16 * 2;
-    int status = smg_check_range(loader, record->weights_offset, stream_bytes, 2);
+    /* The decoder reads on for one unit behind the stream. */
+    int status = smg_check_range(loader, record->weights_offset, stream_bytes + 2, 2);
     if (status == SMG_OK) {
         status = smg_check_range(loader, record->code_table_offset, sizeof(struct smg_code_table), 4);
     }
@@ -49,18 +50,9 @@ static int check_huffman(const struct smg_subject *subject, uint64_t count, uint
     if (status != SMG_OK) {
         return status;
     }
-    struct smg_huffman_level levels[SMG_HUFFMAN_LEVELS];
-    smg_huffman_build(levels, NULL, table);
-    if (!smg_huffman_stream_is_exact(levels, data(subject, record->weights_offset), record->weights_bits,
+    if (!smg_huffman_stream_is_exact(table, data(subject, record->weights_offset), record->weights_bits,
                                      (uint32_t)count)) {
         return refuse(subject, SMG_BAD_STREAM, 0, 0);
-    }
-    uint64_t scratch = smg_huffman_scratch_bytes(table, record->tile_channels, weights_per_channel);
-    if (scratch >= SMG_MEMORY_LIMIT) {
-        return refuse(subject, SMG_TOO_LARGE, scratch, SMG_MEMORY_LIMIT - 1);
-    }
-    if (scratch > loader->scratch_bytes) {
-        loader->scratch_bytes = (uint32_t)scratch;
     }
     return SMG_OK;
 }
@@ -75,23 +67,71 @@ static int check_raw(const struct smg_subject *subject, uint64_t count)
     return status == SMG_OK ? smg_check_range(subject->loader, record->weights_offset, count, 1) : status;
 }
 
+/* Bytes of scratch that kernel 1 needs for the band (band.h) and the weights it decodes at a time: section 6. Exact, or
+ * larger than any workspace. */
+static uint64_t gathered_bytes(const struct smg_subject *subject, uint64_t weights_per_channel)
+{
+    const struct smg_operator_record *record = subject->record;
+    const struct smg_window *window = &record->parameters.window;
+    bool conv = record->kind == SMG_CONV_2D;
+    bool pointwise =
+        window->kernel_h == 1 && window->kernel_w == 1 && window->stride_h == 1 && window->stride_w == 1;
+    uint64_t pixels = pointwise ? 1 : (subject->output->dimensions[2] - UINT64_C(1)) * window->stride_w + window->kernel_w;
+    uint64_t row_words = pixels * (conv ? subject->input->dimensions[3] : 1);
+    uint64_t taps_h = (window->kernel_h - UINT64_C(1)) * window->dilation_h + 1;
+    uint64_t period = 2 * (uint64_t)window->stride_h;
+    uint64_t rows = (record->tile - UINT64_C(1)) * (taps_h < period ? taps_h : period) + taps_h;
+    uint64_t decoded = record->weights_coding == SMG_HUFFMAN ? (conv ? 2 : 1) * weights_per_channel : 0;
+    if (row_words > UINT16_MAX) {
+        return row_words * 4;
+    }
+    return ((decoded + 3) & ~UINT64_C(3)) + 4 * row_words * rows;
+}
+
+static int check_scratch(const struct smg_subject *subject, uint64_t weights_per_channel)
+{
+    struct smg_loader *loader = subject->loader;
+    const struct smg_operator_record *record = subject->record;
+    uint64_t scratch = 0;
+    if (record->weights_coding == SMG_HUFFMAN) {
+        scratch = smg_decoder_bytes(data(subject, record->code_table_offset));
+    }
+    if (record->kernel != 0) {
+        uint64_t needed = gathered_bytes(subject, weights_per_channel);
+        if (needed > 4 * (uint64_t)record->workspace) {
+            return refuse(subject, SMG_BAD_WORKSPACE, 4 * (uint64_t)record->workspace, needed);
+        }
+        scratch += 4 * (uint64_t)record->workspace;
+    } else if (record->weights_coding == SMG_HUFFMAN) {
+        scratch += record->tile * weights_per_channel;
+    }
+    if (scratch >= SMG_MEMORY_LIMIT) {
+        return refuse(subject, SMG_TOO_LARGE, scratch, SMG_MEMORY_LIMIT - 1);
+    }
+    if (scratch > loader->scratch_bytes) {
+        loader->scratch_bytes = (uint32_t)scratch;
+    }
+    return SMG_OK;
+}
+
 int smg_check_weights(const struct smg_subject *subject)
 {
     const struct smg_operator_record *record = subject->record;
     uint32_t coding = record->weights_coding;
     if (subject->rules->traits & SMG_HAS_WEIGHTS) {
         uint32_t channels = subject->output->dimensions[3];
-        if (record->tile_channels < 1 || record->tile_channels > channels) {
-            return refuse(subject, SMG_BAD_TILE, record->tile_channels, channels);
+        if (record->tile < 1 || (record->kernel == 0 && record->tile > channels)) {
+            return refuse(subject, SMG_BAD_TILE, record->tile, channels);
         }
         uint64_t weights_per_channel = smg_weights_per_channel(record, subject->input, subject->output);
         uint64_t count = weights_per_channel * channels; /* below 2^64: a product of four u16, or less */
-        if (coding == SMG_HUFFMAN) {
-            return check_huffman(subject, count, weights_per_channel);
+        if (coding != SMG_HUFFMAN && coding != SMG_RAW) {
+            return refuse(subject, SMG_BAD_CODING, coding, SMG_RAW);
         }
-        return coding == SMG_RAW ? check_raw(subject, count) : refuse(subject, SMG_BAD_CODING, coding, SMG_RAW);
+        int status = coding == SMG_HUFFMAN ? check_huffman(subject, count) : check_raw(subject, count);
+        return status == SMG_OK ? check_scratch(subject, weights_per_channel) : status;
     }
-    int status = smg_check_zero(subject->loader, record->tile_channels);
+    int status = smg_check_zero(subject->loader, record->tile);
     if (status != SMG_OK) {
         return status;
     }

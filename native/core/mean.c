@@ -7,7 +7,7 @@ void smg_mean(const struct smg_step *step)
     int32_t input_zero_point = step->input->zero_point;
     uint32_t inner = step->record->parameters.mean.inner;
     uint32_t elements = smg_elements(step->output);
-    uint32_t count = smg_elements(step->input) / elements;
+    uint32_t count = smg_divide(smg_elements(step->input), elements);
     const int8_t *block = step->input_data;
     for (uint32_t first = 0; first < elements; first += inner) {
         for (uint32_t i = 0; i < inner; ++i) {

@@ -22,8 +22,9 @@ static int32_t average(const int8_t *first, uint32_t rows, uint32_t columns, uin
             sum += (uint32_t)value;
         }
     }
-    uint32_t rounded = (int32_t)sum > 0 ? sum + count / 2 : sum - count / 2;
-    return (int32_t)rounded / (int32_t)count;
+    bool negative = (int32_t)sum < 0;
+    uint32_t magnitude = smg_divide((negative ? 0 - sum : sum) + count / 2, count);
+    return (int32_t)(negative ? 0 - magnitude : magnitude);
 }
 
 static int32_t maximum(const int8_t *first, uint32_t rows, uint32_t columns, uint32_t row_stride, uint32_t stride)

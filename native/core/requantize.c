@@ -6,21 +6,7 @@ int32_t smg_doubling_high_multiply(int32_t a, int32_t b)
     if (a == INT32_MIN && b == INT32_MIN) {
         return INT32_MAX;
     }
-    /* Adding 2^30 and shifting rounds halves up for either sign, exactly as the nudge that depends on the sign followed
-     * by a division that truncates. */
-    int64_t product = (int64_t)a * b;
-    return (int32_t)((product + (INT64_C(1) << 30)) >> 31);
-}
-
-int32_t smg_rounding_shift_right(int32_t value, uint32_t exponent)
-{
-    if (exponent > 31) {
-        return 0;
-    }
-    int32_t mask = (int32_t)((UINT32_C(1) << exponent) - 1);
-    int32_t remainder = value & mask;
-    int32_t threshold = (mask >> 1) + (value < 0);
-    return (value >> exponent) + (remainder > threshold);
+    return smg_rounded_high(a, b);
 }
 
 int32_t smg_requantize(uint32_t value, int32_t multiplier, int32_t shift)

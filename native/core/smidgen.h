@@ -60,7 +60,7 @@ enum smg_status {
     /* weights [5, 6] */
     SMG_BAD_CODING = -33,       /* weights_coding does not go with the kind */
     SMG_BAD_WEIGHTS_BITS = -34, /* length of the weights does not go with the shapes */
-    SMG_BAD_TILE = -35,         /* tile_channels not within 1 .. output channels */
+    SMG_BAD_TILE = -35,         /* tile not within 1 .. output channels */
     SMG_BAD_CODE_TABLE = -36,   /* a field or a code length of the table is out of range */
     SMG_INCOMPLETE_CODE = -37,  /* the code lengths do not make a complete prefix code */
     SMG_BAD_STREAM = -38,       /* the codes of all weights do not end at weights_bits */
@@ -69,7 +69,9 @@ enum smg_status {
     SMG_SHARED_MEMORY = -40, /* arena, scratch and blob overlap */
     SMG_NOT_BOUND = -41,     /* run before bind */
     SMG_BAD_OPERATOR = -42,  /* operator index out of range */
-    SMG_STATUS_LIMIT = -43
+    /* kernels other than the plain one */
+    SMG_BAD_WORKSPACE = -43, /* scratch too small for the input and the weights that the kernel gathers */
+    SMG_STATUS_LIMIT = -44
 };
 
 enum smg_place { SMG_IN_HEADER = 0, SMG_IN_TENSOR = 1, SMG_IN_OPERATOR = 2 };

@@ -38,7 +38,7 @@ static const char messages[] = "no error\0"
                                "shift is out of range\0"
                                "coding of the weights is wrong\0"
                                "length of the weights is wrong\0"
-                               "channels of a tile are out of range\0"
+                               "size of a tile is out of range\0"
                                "code table is wrong\0"
                                "code table is not complete\0"
                                "Huffman stream has the wrong length\0"
@@ -46,6 +46,7 @@ static const char messages[] = "no error\0"
                                "arena, scratch and blob overlap\0"
                                "no memory was given to the model\0"
                                "operator index is out of range\0"
+                               "workspace of the kernel is too small\0"
                                "unknown status";
 
 const char *smg_status_message(int status)

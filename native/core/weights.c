@@ -1,68 +1,87 @@
-/* Weights of an operator, tile by tile: sections 5 and 6 of docs/format.md.
+/* Weights of an operator: sections 5 and 6 of docs/format.md.
  *
- * Scratch of an operator with Huffman coded weights:
- *     64 bytes            decoding levels
+ * Scratch of an operator with Huffman coded weights begins with what decoding needs:
+ *     64 bytes            levels
+ *     256 bytes           lookup of short codes: lengths, symbols
  *     align4(used)        symbols, ordered by code
- *     the rest            the weights of tile_channels output channels
+ * then follow the weights that are decoded at a time.
  */
 #include "internal.h"
-
-#define LEVEL_BYTES ((uint32_t)sizeof(struct smg_huffman_level) * SMG_HUFFMAN_LEVELS)
 
 uint64_t smg_weights_per_channel(const struct smg_operator_record *record, const struct smg_tensor_record *input,
                                  const struct smg_tensor_record *output)
 {
     if (record->kind == SMG_FULLY_CONNECTED) {
-        return smg_elements(input) / (smg_elements(output) / output->dimensions[3]);
+        return smg_divide(smg_elements(input), smg_divide(smg_elements(output), output->dimensions[3]));
     }
     uint32_t taps = (uint32_t)record->parameters.window.kernel_h * record->parameters.window.kernel_w;
     return record->kind == SMG_CONV_2D ? (uint64_t)taps * input->dimensions[3] : taps;
 }
 
-uint64_t smg_huffman_scratch_bytes(const struct smg_code_table *table, uint32_t tile_channels,
-                                   uint64_t weights_per_channel)
+uint32_t smg_decoder_bytes(const struct smg_code_table *table)
 {
-    return LEVEL_BYTES + smg_align4(smg_code_table_used(table)) + tile_channels * weights_per_channel;
+    return (uint32_t)sizeof(struct smg_huffman_level) * SMG_HUFFMAN_LEVELS + (2 << SMG_LOOKUP_BITS) +
+           smg_align4(smg_code_table_used(table));
+}
+
+void smg_weights_open(struct smg_weights *weights, const struct smg_step *step)
+{
+    const struct smg_operator_record *record = step->record;
+    weights->step = step;
+    weights->per_channel = (uint32_t)smg_weights_per_channel(record, step->input, step->output);
+    weights->free = step->scratch;
+    if (record->weights_coding == SMG_HUFFMAN) {
+        const struct smg_code_table *table = (const void *)(step->blob + record->code_table_offset);
+        smg_decoder_open(&weights->decoder, step->scratch, table);
+        weights->free += smg_decoder_bytes(table);
+    }
+    smg_weights_rewind(weights);
+}
+
+void smg_weights_rewind(struct smg_weights *weights)
+{
+    const struct smg_operator_record *record = weights->step->record;
+    const uint8_t *start = weights->step->blob + record->weights_offset;
+    weights->raw = NULL;
+    if (record->weights_coding == SMG_HUFFMAN) {
+        smg_decoder_start(&weights->decoder, start);
+    } else {
+        weights->raw = (const int8_t *)start;
+    }
+}
+
+const int8_t *smg_weights_next(struct smg_weights *weights, uint32_t channels, int8_t *buffer)
+{
+    uint32_t count = channels * weights->per_channel;
+    if (weights->raw != NULL) {
+        const int8_t *next = weights->raw;
+        weights->raw += count;
+        return next;
+    }
+    smg_decode(&weights->decoder, buffer, count);
+    return buffer;
 }
 
 void smg_tiles_open(struct smg_tiles *tiles, const struct smg_step *step)
 {
-    const struct smg_operator_record *record = step->record;
-    tiles->step = step;
-    tiles->weights_per_channel = (uint32_t)smg_weights_per_channel(record, step->input, step->output);
+    smg_weights_open(&tiles->from, step);
     tiles->first = 0;
     tiles->end = 0;
-    if (record->weights_coding != SMG_HUFFMAN) {
-        return;
-    }
-    const struct smg_code_table *table = (const void *)(step->blob + record->code_table_offset);
-    struct smg_huffman_level *levels = (void *)step->scratch;
-    int8_t *symbols = (int8_t *)step->scratch + LEVEL_BYTES;
-    smg_huffman_build(levels, symbols, table);
-    smg_bits_open(&tiles->reader, step->blob + record->weights_offset, record->weights_bits);
-    tiles->levels = levels;
-    tiles->symbols = symbols;
-    tiles->decoded = symbols + smg_align4(smg_code_table_used(table));
 }
 
 bool smg_tiles_next(struct smg_tiles *tiles)
 {
-    const struct smg_operator_record *record = tiles->step->record;
-    uint32_t channels = tiles->step->output->dimensions[3];
+    const struct smg_step *step = tiles->from.step;
+    uint32_t channels = step->output->dimensions[3];
     tiles->first = tiles->end;
     if (tiles->first == channels) {
         return false;
     }
-    if (record->weights_coding != SMG_HUFFMAN) {
-        tiles->weights = (const int8_t *)tiles->step->blob + record->weights_offset;
-        tiles->end = channels;
-        return true;
+    uint32_t count = channels - tiles->first;
+    if (tiles->from.raw == NULL && count > step->record->tile) {
+        count = step->record->tile;
     }
-    uint32_t left = channels - tiles->first;
-    uint32_t count = left < record->tile_channels ? left : record->tile_channels;
-    smg_huffman_decode(&tiles->reader, tiles->levels, tiles->symbols, tiles->decoded,
-                       count * tiles->weights_per_channel);
-    tiles->weights = tiles->decoded;
+    tiles->weights = smg_weights_next(&tiles->from, count, (int8_t *)tiles->from.free);
     tiles->end = tiles->first + count;
     return true;
 }

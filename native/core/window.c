@@ -4,7 +4,7 @@
 /* ceil(distance / dilation) without a division in the common case; Cortex-M0+ has none in hardware. */
 static uint32_t steps(uint32_t distance, uint32_t dilation)
 {
-    return dilation == 1 ? distance : (distance + dilation - 1) / dilation;
+    return dilation == 1 ? distance : smg_divide(distance + dilation - 1, dilation);
 }
 
 /* The origin is within -65535 .. 65534 because (output - 1) * stride - pad <= input - 1 was checked at load. */

@@ -45,12 +45,12 @@ class Operator:
     input: int = 0
     input2: int = 0xFFFF
     output: int = 1
-    tile_channels: int = 0
+    tile: int = 0
     weights_offset: int | Section = 0
     weights_bits: int = 0
     weights_coding: int = 0
     flags: int = 0
-    zero: int = 0
+    workspace: int = 0
     requantization_offset: int | Section = 0
     code_table_offset: int | Section = 0
     parameters: bytes = b""
@@ -86,7 +86,7 @@ class Source:
         for position, o in enumerate(self.operators):
             record = struct.pack(
                 "<BBbbHHHHIIBBHII16s", o.kind, o.kernel, o.activation_min, o.activation_max, o.input, o.input2,
-                o.output, o.tile_channels, place(o.weights_offset), o.weights_bits, o.weights_coding, o.flags, o.zero,
+                o.output, o.tile, place(o.weights_offset), o.weights_bits, o.weights_coding, o.flags, o.workspace,
                 place(o.requantization_offset), place(o.code_table_offset), o.parameters,
             )  # fmt: skip
             start = operators_offset + 48 * position
@@ -219,7 +219,7 @@ CONV_WINDOW = window(1, 3, 2, 1, 1, 2, 0, 1)
 
 def conv() -> Source:
     operator = Operator(
-        1, 0, -100, 99, tile_channels=2, weights_offset=Section(CONV_WEIGHTS.tobytes()), weights_bits=18 * 8,
+        1, 0, -100, 99, tile=2, weights_offset=Section(CONV_WEIGHTS.tobytes()), weights_bits=18 * 8,
         weights_coding=1, requantization_offset=channel_numbers(3, 3, "i"), parameters=CONV_WINDOW,
     )  # fmt: skip
     return one(operator, (1, 5, 6, 2), (1, 3, 4, 3))
@@ -231,13 +231,33 @@ def conv_huffman() -> Source:
     source.operators[0].weights_bits = len(CODED_BITS)
     source.operators[0].weights_coding = 2
     source.operators[0].code_table_offset = Section(code_table(LENGTHS), 4)
-    source.scratch_bytes = 64 + 4 + 2 * 6
+    source.scratch_bytes = 320 + 4 + 2 * 6
     return source
+
+
+def pairs() -> Source:
+    """The same weights with kernel 1 and two pairs of output rows in a block; rows of 6 pixels of 2 channels."""
+    source = conv_huffman()
+    operator = source.operators[0]
+    operator.kernel, operator.tile = 1, 2
+    operator.parameters = window(1, 3, 2, 1, 1, 1, 0, 1)
+    operator.workspace = 3 + 2 * 12  # two channels of 6 weights, two rows
+    source.scratch_bytes = 320 + 4 + 4 * 27
+    return source
+
+
+def pairs_pointwise() -> Source:
+    """A depthwise convolution of 1x1 sees a column of 20 pixels: with kernel 1 one word for each pair."""
+    operator = Operator(
+        2, 1, tile=9, weights_offset=Section(bytes(range(6))), weights_bits=6 * 8, weights_coding=1, workspace=9 + 50,
+        flags=1 | 4, requantization_offset=channel_numbers(6, 1, ""), parameters=window(1, 1, 1, 1, 1, 1, 0, 0),
+    )  # fmt: skip
+    return one(operator, (1, 4, 5, 3), (1, 4, 5, 6), scratch_bytes=4 * 59)
 
 
 def depthwise() -> Source:
     operator = Operator(
-        2, tile_channels=1, weights_offset=Section(bytes(range(24))), weights_bits=24 * 8, weights_coding=1,
+        2, tile=1, weights_offset=Section(bytes(range(24))), weights_bits=24 * 8, weights_coding=1,
         flags=1 | 4, requantization_offset=channel_numbers(4, 1, ""), parameters=window(2, 3, 1, 1, 1, 1, 1, 2),
     )  # fmt: skip
     return one(operator, (1, 4, 4, 2), (1, 5, 5, 4))
@@ -245,7 +265,7 @@ def depthwise() -> Source:
 
 def fully_connected() -> Source:
     operator = Operator(
-        3, tile_channels=4, weights_offset=Section(bytes(range(12))), weights_bits=12 * 8, weights_coding=1, flags=2,
+        3, tile=4, weights_offset=Section(bytes(range(12))), weights_bits=12 * 8, weights_coding=1, flags=2,
         requantization_offset=channel_numbers(4, 4, "h"),
     )  # fmt: skip
     return one(operator, (2, 3), (2, 4))
@@ -300,14 +320,14 @@ def everything() -> Source:
     convolution.output = 2
     source.operators.append(
         Operator(
-            3, input=2, output=1, tile_channels=1, weights_offset=Section(units(CODED_BITS * 2), 2),
+            3, input=2, output=1, tile=1, weights_offset=Section(units(CODED_BITS * 2), 2),
             weights_bits=len(CODED_BITS * 2), weights_coding=2, flags=1 | 2,
             requantization_offset=channel_numbers(1, 1, "h"), code_table_offset=convolution.code_table_offset,
         )
     )  # fmt: skip
     source.tensors.insert(1, Tensor(0, rank=2))
     source.tensors.append(Tensor(Section(bytes(7), 4), (1, 1, 1, 7), 1, flags=1))
-    source.scratch_bytes = 64 + 4 + 36
+    source.scratch_bytes = 320 + 4 + 36
     source.golden = [bytes(range(61)), bytes(range(100, 161))]
     source.metadata = json.dumps({"name": "kws", "labels": ["j\u00e4"]}, ensure_ascii=False).encode()
     return source
@@ -316,6 +336,8 @@ def everything() -> Source:
 EXAMPLES: dict[str, Callable[[], Source]] = {
     "conv": conv,
     "conv_huffman": conv_huffman,
+    "pairs": pairs,
+    "pairs_pointwise": pairs_pointwise,
     "depthwise": depthwise,
     "fully_connected": fully_connected,
     "add": lambda: binary(4),

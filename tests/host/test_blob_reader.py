@@ -47,7 +47,7 @@ def test_conv() -> None:
     assert operator.multiplier.tolist() == [2**30, 2**30 + 1, 2**30 + 2] and operator.multiplier.dtype == np.int32
     assert operator.shift.tolist() == [0, -1, -2] and operator.shift.dtype == np.int32
     stored = blob.storage[0]
-    assert (stored.coding, stored.bits, stored.tile_channels, stored.scratch_bytes) == ("raw", 144, 2, 0)
+    assert (stored.coding, stored.bits, stored.tile, stored.scratch_bytes) == ("raw", 144, 2, 0)
     assert (blob.arena_bytes, blob.scratch_bytes, blob.arena_offsets) == (4096, 0, [0, 256])
     assert [tensor.shape for tensor in blob.network.tensors] == [(1, 5, 6, 2), (1, 3, 4, 3)]
 
@@ -59,7 +59,7 @@ def test_conv_huffman() -> None:
     assert isinstance(operator, n.WeightedOperator)
     assert operator.weights.tolist() == np.reshape(CODED, (3, 6)).tolist()
     stored, record = blob.storage[0], source.operators[0]
-    assert stored.coding == "huffman" and stored.bits == len(CODED_BITS) and stored.scratch_bytes == 80
+    assert stored.coding == "huffman" and stored.bits == len(CODED_BITS) and stored.scratch_bytes == 336
     assert stored.offset == source.offsets[id(record.weights_offset)]
     assert stored.code_table_offset == source.offsets[id(record.code_table_offset)]
 
@@ -117,13 +117,21 @@ def test_softmax() -> None:
     assert (operator.kind, operator.multiplier, operator.shift, operator.minimum) == (n.Kind.SOFTMAX, 2**30, 23, -248)
 
 
+def test_kernel_1() -> None:
+    blob = read_blob(EXAMPLES["pairs"]().build())
+    stored = blob.storage[0]
+    assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 2, 108, 432)
+    stored = read_blob(EXAMPLES["pairs_pointwise"]().build()).storage[0]
+    assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 9, 236, 236)
+
+
 def test_golden_vectors_and_metadata() -> None:
     blob = read_blob(everything().build())
     assert len(blob.golden) == 2
     assert blob.golden[1].inputs[0].tolist() == np.arange(100, 160).astype(np.int8).reshape(1, 5, 6, 2).tolist()
     assert blob.golden[1].outputs[0].tolist() == np.array([[160]]).astype(np.int8).tolist()
     assert blob.metadata == {"name": "kws", "labels": ["j\u00e4"]} == blob.network.metadata
-    assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 104
+    assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 360
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

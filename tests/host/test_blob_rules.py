@@ -20,6 +20,7 @@ from blob_source import (
     Tensor,
     code_table,
     conv,
+    conv_huffman,
     everything,
     integers,
     one,
@@ -155,9 +156,12 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     # Fields of the record
     ("conv", operator(kind=0), "operator 0: kind is 0"),
     ("conv", operator(kind=13), "operator 0: kind is 13"),
-    ("conv", operator(kernel=1), "CONV_2D.: kernel is 1"),
+    ("conv", operator(kernel=2), "CONV_2D.: kernel is 2, this kind has 0, 1"),
+    ("fully_connected", operator(kernel=1), "FULLY_CONNECTED.: kernel is 1, this kind has 0"),
+    ("add", operator(kernel=1), "ADD.: kernel is 1, this kind has 0"),
     ("conv", operator(activation_min=100), "CONV_2D.: activation_min 100 is above activation_max 99"),
-    ("conv", operator(zero=1), "CONV_2D.: the u16 at 22 is 1"),
+    ("conv", operator(workspace=1), "CONV_2D.: workspace is 1, expected 0"),
+    ("lookup", operator(workspace=1), "LOOKUP.: workspace is 1, expected 0"),
     ("conv", operator(input=2), "CONV_2D.: input is tensor 2, there are only 2"),
     ("conv", operator(output=2), "CONV_2D.: output is tensor 2, there are only 2"),
     ("lookup", operator(output=0), r"operator 0 .LOOKUP.: its output, tensor 0, is an input"),
@@ -171,7 +175,7 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     ("copy", operator(1, parameters=u32(3, 5, 2, 1)), r"operator 1 \(COPY\): unused parameter bytes are 01"),
     ("pad", operator(activation_min=-127), "PAD.: activation_min is -127"),
     ("pad", operator(activation_max=126), "PAD.: activation_max is 126"),
-    ("pad", operator(tile_channels=1), "PAD.: tile_channels is 1, expected 0"),
+    ("pad", operator(tile=1), "PAD.: tile is 1, expected 0"),
     ("pad", operator(weights_coding=1), "PAD.: weights_coding is 1, expected 0"),
     ("pad", operator(weights_offset=64), "PAD.: weights_offset is 64, expected 0"),
     ("pad", operator(weights_bits=8), "PAD.: weights_bits is 8, expected 0"),
@@ -192,8 +196,8 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     ("max_pool", tensor(1, dimensions=(1, 3, 5, 2)), "MAX_POOL_2D.: number of output channels is 2, expected 3"),
     ("depthwise", tensor(1, dimensions=(1, 5, 5, 3)), r"input channels \(2\) does not divide output channels \(3\)"),
     # Weights
-    ("conv", operator(tile_channels=0), "CONV_2D.: tile_channels is 0, expected 1 .. 3"),
-    ("conv", operator(tile_channels=4), "CONV_2D.: tile_channels is 4, expected 1 .. 3"),
+    ("conv", operator(tile=0), "CONV_2D.: tile is 0, expected 1 .. 3"),
+    ("conv", operator(tile=4), "CONV_2D.: tile is 4, expected 1 .. 3"),
     ("conv", operator(weights_coding=0), "CONV_2D.: weights_coding is 0"),
     ("conv", operator(weights_coding=3), "CONV_2D.: weights_coding is 3"),
     ("conv", operator(weights_bits=143), "CONV_2D.: weights_bits is 143, 18 raw weights take 144"),
@@ -208,8 +212,23 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     ("conv_huffman", operator(weights_bits=len(CODED_BITS) + 1), "18 weights take 33 bits of the stream, .* is 34"),
     ("conv_huffman", section("weights_offset", poke("H", 4, 0xFFFF)), "weights take"),
     ("conv_huffman", section("weights_offset", lambda data: data[:4] + bytes([data[4] | 1, data[5]])), "unused bits"),
-    ("conv_huffman", source_fields(scratch_bytes=79), "header: scratch_bytes is 79, .* needs 80"),
-    ("conv_huffman", source_fields(scratch_bytes=81), "header: scratch_bytes is 81, .* needs 80"),
+    ("conv_huffman", source_fields(scratch_bytes=335), "header: scratch_bytes is 335, .* needs 336"),
+    ("conv_huffman", source_fields(scratch_bytes=337), "header: scratch_bytes is 337, .* needs 336"),
+    # Kernel 1
+    ("pairs", operator(tile=0), "CONV_2D.: tile is 0, expected at least 1 pair"),
+    ("pairs", operator(workspace=26), "CONV_2D.: its workspace has 104 bytes, it needs at least 108"),
+    ("pairs", operator(tile=3), "CONV_2D.: its workspace has 108 bytes, it needs at least 156"),
+    ("pairs", operator(parameters=window(1, 3, 2, 1, 1, 2, 0, 1)), "CONV_2D.: dilation_w is 2, expected 1"),
+    (
+        "pairs",
+        operator(parameters=window(1, 3, 2, 2, 1, 1, 0, 1)),
+        "its workspace has 108 bytes, it needs at least 156",
+    ),
+    ("pairs", tensor(1, dimensions=(1, 3, 5, 3)), "CONV_2D.: its workspace has 108 bytes, it needs at least 124"),
+    ("pairs", source_fields(scratch_bytes=320 + 4 + 4 * 27 - 1), "header: scratch_bytes is 431, .* needs 432"),
+    ("pairs_pointwise", operator(tile=60), "DEPTHWISE_CONV_2D.: its workspace has 236 bytes, it needs at least 240"),
+    ("pairs_pointwise", operator(workspace=8), "DEPTHWISE_CONV_2D.: its workspace has 32 bytes, it needs at least 36"),
+    ("pairs_pointwise", operator(workspace=58), "header: scratch_bytes is 236, .* needs 232"),
     # Code tables
     ("conv_huffman", operator(code_table_offset=0), "code table of operator 0: offset 0 is inside the header"),
     ("conv_huffman", operator(code_table_offset=70), "code table of operator 0: offset 70 is not a multiple of 4"),
@@ -395,7 +414,7 @@ def test_overlapping_sections_cannot_expand_without_limit() -> None:
     weights = Section(bytes(channels))
     operators = [
         Operator(
-            3, tile_channels=1, weights_offset=weights, weights_bits=8 * channels, weights_coding=1, flags=4,
+            3, tile=1, weights_offset=weights, weights_bits=8 * channels, weights_coding=1, flags=4,
             requantization_offset=base,
         )
         for _ in range(120)
@@ -416,9 +435,9 @@ def test_overlapping_streams_cannot_expand_without_limit(monkeypatch: pytest.Mon
     stream, numbers, codes = Section(bytes(2000 + 40), 2), integers(2**30, 0), table_of(1, 1)
     source = one(
         Operator(
-            3, tile_channels=1, weights_offset=stream, weights_bits=16000, weights_coding=2, flags=1 | 4,
+            3, tile=1, weights_offset=stream, weights_bits=16000, weights_coding=2, flags=1 | 4,
             requantization_offset=numbers, code_table_offset=codes,
-        ), (16000,), (1,), arena_bytes=16000, scratch_bytes=64 + 4 + 16000,
+        ), (16000,), (1,), arena_bytes=16000, scratch_bytes=320 + 4 + 16000,
     )  # fmt: skip
     source.tensors[1].offset = 0
     source.operators *= 20
@@ -428,6 +447,23 @@ def test_overlapping_streams_cannot_expand_without_limit(monkeypatch: pytest.Mon
         offset = source.offsets[id(stream)] + 2 * index
         struct.pack_into("<I", shared, 64 + 40 + 48 * index + 12, offset)
     assert re.search("overlapping sections up to here expand to", rejected(seal(bytes(shared))))
+
+
+def test_a_stream_cannot_end_with_the_blob() -> None:
+    """Decoders read on for one unit behind it."""
+    stream = conv_huffman().operators[0].weights_offset
+    assert isinstance(stream, Section)
+    for zeros, accepted in ((2, True), (0, False)):
+        again = conv_huffman()
+        again.operators[0].weights_offset = 0
+        data = bytearray(again.build())
+        data += bytes(-(len(data) + len(stream.data) + zeros) % 4) + stream.data + bytes(zeros)
+        struct.pack_into("<I", data, 8, len(data))
+        struct.pack_into("<I", data, 64 + 2 * 20 + 12, len(data) - zeros - len(stream.data))
+        if accepted:
+            read_blob(seal(bytes(data)))
+        else:
+            assert re.search("read-ahead of the weights: 2 bytes at offset", rejected(seal(bytes(data))))
 
 
 def test_files(tmp_path: Any) -> None:

@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from random_graphs import graphs
+from smidgen.blob.reader import read_blob
+from smidgen.blob.writer import write_blob
 from smidgen.graph import Graph
 from smidgen.lower import lower
-from smidgen.network import BinaryOperator, Kind, LookupOperator, Network, NetworkTensor, WeightedOperator
+from smidgen.network import (
+    BinaryOperator,
+    Kind,
+    LookupOperator,
+    Network,
+    NetworkTensor,
+    WeightedOperator,
+    WindowParameters,
+)
 from smidgen.passes import simplify
 from smidgen.plan import Plan, make_plan
+from smidgen.plan.overlap import Overlap
 from smidgen.plan.weights import decoder_scratch_bytes
 
 
@@ -72,8 +84,119 @@ def test_tiles_hold_whole_channels_within_the_budget() -> None:
     operator = WeightedOperator(Kind.FULLY_CONNECTED, 0, 1, weights=skewed, multiplier=np.array([2**30], np.int32),
                                 shift=np.array([0], np.int32))  # fmt: skip
     plan = make_plan(Network([_tensor(40), _tensor(64)], [operator], 1, 1), tile_bytes=100)
-    assert plan.weights[0].tile_channels == 2
+    assert plan.kernels[0].tile == 2
     assert plan.scratch_bytes == decoder_scratch_bytes(2) + 80
+
+
+def _convolution(
+    kind: Kind, shape: tuple[int, int, int], channels: int, kernel: int = 1, stride: int = 1, **window: tuple[int, int]
+) -> Network:
+    """One convolution with "same" padding of (height, width, channels). Its weights are noise: they stay raw."""
+    height, width, depth = shape
+    taps = kernel * kernel * (depth if kind == Kind.CONV_2D else 1)
+    weights = np.random.default_rng(0).integers(-128, 128, (channels, taps)).astype(np.int8)
+    operator = WeightedOperator(
+        kind, 0, 1, weights=weights, multiplier=np.array([2**30], np.int32),
+        shift=np.array([-4], np.int32),
+        window=WindowParameters((kernel, kernel), (stride, stride), padding=(kernel // 2, kernel // 2), **window),
+    )  # fmt: skip
+    output = 1, -(-height // stride), -(-width // stride), channels
+    tensors = [NetworkTensor((1, *shape), 1.0, 0), NetworkTensor(output, 1.0, 0)]
+    return Network(tensors, [operator], 1, 1)
+
+
+POINTWISE = _convolution(Kind.CONV_2D, (20, 10, 8), 16)
+SPATIAL = _convolution(Kind.CONV_2D, (20, 10, 8), 8, 3)
+DEPTHWISE = _convolution(Kind.DEPTHWISE_CONV_2D, (20, 10, 8), 8, 3)
+
+
+def test_pairs_in_a_single_block_when_they_fit() -> None:
+    for network, pairs in ((POINTWISE, 100), (SPATIAL, 10), (DEPTHWISE, 10)):
+        kernel = make_plan(network, scratch_limit=2**16).kernels[0]
+        assert (kernel.kernel, kernel.tile) == (1, pairs)
+        assert kernel.scratch_bytes <= 2**16
+
+
+def test_compiled_weights_stay_before_blocks_grow() -> None:
+    single = make_plan(POINTWISE, scratch_limit=2**16).kernels[0]
+    larger = _convolution(Kind.CONV_2D, (20, 40, 8), 16)
+    kernel = make_plan(larger, scratch_limit=single.scratch_bytes + 4000).kernels[0]
+    assert "stay" in kernel.reason
+    assert 4 <= kernel.tile < 400
+
+
+def test_blocks_grow_with_the_limit() -> None:
+    tiles = [make_plan(SPATIAL, scratch_limit=limit).kernels[0].tile for limit in range(0, 30000, 1000)]
+    assert tiles[0] == 1
+    assert max(tiles) == 10
+
+
+@pytest.mark.parametrize("network", [POINTWISE, SPATIAL, DEPTHWISE])
+@pytest.mark.parametrize("limit", [0, 100, 1500, 3000, 10000])
+def test_the_limit_is_kept_unless_an_operator_cannot_do_with_less(network: Network, limit: int) -> None:
+    least = make_plan(network, scratch_limit=0).scratch_bytes
+    plan = make_plan(network, scratch_limit=limit)
+    assert plan.scratch_bytes == plan.kernels[0].scratch_bytes <= max(limit, least)
+    assert (least, limit) == (0, 0) or plan.scratch_bytes >= min(least, limit)
+    read_blob(write_blob(plan))  # which checks the workspace
+
+
+def test_the_least_scratch_is_one_pair() -> None:
+    assert make_plan(POINTWISE, scratch_limit=0).scratch_bytes == 4 * 8
+    assert make_plan(SPATIAL, scratch_limit=0).scratch_bytes == 4 * 12 * 8 * 3
+    assert make_plan(DEPTHWISE, scratch_limit=0).scratch_bytes == 4 * 12 * 3
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (_chain(10, 5), "this kind"),
+        (_convolution(Kind.CONV_2D, (20, 10, 8), 4, 3, dilation=(1, 2)), "dilated along the width"),
+        (_convolution(Kind.CONV_2D, (20, 400, 64), 4, 3), "too large"),
+        (
+            replace(POINTWISE, tensors=[NetworkTensor((1, 20, 10, 8), 1.0, 0), NetworkTensor((1, 20, 9, 16), 1.0, 0)]),
+            "leaves pixels out",
+        ),
+    ],
+)
+def test_operators_that_need_the_plain_kernel(network: Network, reason: str) -> None:
+    kernel = make_plan(network, scratch_limit=2**20).kernels[0]
+    assert (kernel.kernel, kernel.workspace_words) == (0, 0)
+    assert reason in kernel.reason
+
+
+@pytest.mark.parametrize(
+    ("network", "arena_bytes"),
+    [
+        (_convolution(Kind.CONV_2D, (20, 10, 8), 8, 3), 1600),
+        (_convolution(Kind.DEPTHWISE_CONV_2D, (20, 10, 8), 8, 3), 1600),
+        (_convolution(Kind.DEPTHWISE_CONV_2D, (20, 10, 8), 8, 3, 2), 1600),
+        (_convolution(Kind.DEPTHWISE_CONV_2D, (20, 10, 8), 16, 3), 1600 + 3200),  # two outputs for an input
+        (_convolution(Kind.CONV_2D, (20, 10, 8), 4), 1600),
+        # The last pair reads the last 16 bytes of the input when 198 pixels of 16 channels are stored.
+        (_convolution(Kind.CONV_2D, (20, 10, 8), 16), 3200),
+        (_convolution(Kind.CONV_2D, (20, 10, 16), 15), 3200),
+        (_convolution(Kind.CONV_2D, (20, 10, 8), 4, 3, dilation=(1, 2)), 1600 + 800),  # the plain kernel
+    ],
+)
+def test_convolutions_over_their_input(network: Network, arena_bytes: int) -> None:
+    assert make_plan(network, scratch_limit=0).arena_bytes == arena_bytes
+
+
+def test_an_input_that_is_read_again_is_not_overwritten_by_a_convolution() -> None:
+    network = replace(SPATIAL, tensors=[*SPATIAL.tensors, SPATIAL.tensors[0]])
+    addition = BinaryOperator(Kind.ADD, 0, 1, input2=2, multipliers=(1, 1, 1), shifts=(0, 0, 0))
+    network.operators = [replace(SPATIAL.operators[0], output=2), addition]
+    assert make_plan(network).arena_bytes == 3200
+
+
+def test_shares_of_a_placement_are_exact() -> None:
+    """An output of 3000 bytes over an input of 1000 from distance 2500 on; at the same offset; within one another."""
+    assert Overlap(2500, 3000).saving(1000, 3000) == 500
+    assert Overlap(0, 0).saving(1000, 3000) == 1000
+    assert Overlap(-10, 3000).saving(1000, 3000) == 1000
+    assert Overlap(0, 0).saving(3000, 1000) == 1000
+    assert Overlap(3500, 3500).saving(1000, 3000) == 0
 
 
 def _weights_plan(*weights: np.ndarray) -> Plan:

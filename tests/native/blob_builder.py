@@ -36,8 +36,8 @@ TENSOR_FIELDS = {
 }  # fmt: skip
 OPERATOR_FIELDS = {
     "kind": (0, "B"), "kernel": (1, "B"), "activation_min": (2, "b"), "activation_max": (3, "b"), "input": (4, "H"),
-    "input2": (6, "H"), "output": (8, "H"), "tile_channels": (10, "H"), "weights_offset": (12, "I"),
-    "weights_bits": (16, "I"), "weights_coding": (20, "B"), "flags": (21, "B"), "zero": (22, "H"),
+    "input2": (6, "H"), "output": (8, "H"), "tile": (10, "H"), "weights_offset": (12, "I"),
+    "weights_bits": (16, "I"), "weights_coding": (20, "B"), "flags": (21, "B"), "workspace": (22, "H"),
     "requantization_offset": (24, "I"), "code_table_offset": (28, "I"),
     "kernel_h": (32, "H"), "kernel_w": (34, "H"), "stride_h": (36, "H"), "stride_w": (38, "H"),
     "dilation_h": (40, "H"), "dilation_w": (42, "H"), "pad_top": (44, "H"), "pad_left": (46, "H"),
@@ -162,8 +162,10 @@ class Operator:
     clamp: tuple[int, int] = (-128, 127)
     flags: int = 0
     weights: Weights | None = None
-    tile_channels: int = 0
+    tile: int = 0
     requantization: bytes = b""
+    kernel: int = 0
+    workspace: int = 0
 
 
 @dataclass
@@ -205,10 +207,12 @@ def weights_per_channel(operator: Operator, tensors: Sequence[Tensor]) -> int:
 
 
 def scratch_bytes(operator: Operator, tensors: Sequence[Tensor]) -> int:
+    held = 4 * operator.workspace
     if operator.weights is None or operator.weights.table is None:
-        return 0
+        return held
     used = operator.weights.table.used()
-    return 64 + (used + 3) // 4 * 4 + operator.tile_channels * weights_per_channel(operator, tensors)
+    decoder = 320 + (used + 3) // 4 * 4
+    return decoder + (held if operator.kernel else operator.tile * weights_per_channel(operator, tensors))
 
 
 def build(
@@ -249,17 +253,19 @@ def build(
         table_offset = append(f"table {index}", weights.table.data()) if weights.table else 0
         requantization = operator.requantization
         requantization_offset = append(f"requantization {index}", requantization) if requantization else 0
-        tile_channels = operator.tile_channels
-        if operator.kind <= FULLY_CONNECTED and tile_channels == 0:
-            tile_channels = operator.tile_channels = tensors[operator.output].shape[-1]
+        if operator.kind <= FULLY_CONNECTED and operator.tile == 0:
+            operator.tile = tensors[operator.output].shape[-1]
         scratch = max(scratch, scratch_bytes(operator, tensors))
         struct.pack_into(
-            "<BBbbHHHHIIBBHII16s", body, operators_offset + 48 * index, operator.kind, 0, *operator.clamp,
-            operator.input, operator.input2, operator.output, tile_channels, weights_offset, weights.bits,
-            weights.coding, operator.flags, 0, requantization_offset, table_offset, operator.parameters,
+            "<BBbbHHHHIIBBHII16s", body, operators_offset + 48 * index, operator.kind, operator.kernel, *operator.clamp,
+            operator.input, operator.input2, operator.output, operator.tile, weights_offset, weights.bits,
+            weights.coding, operator.flags, operator.workspace, requantization_offset, table_offset,
+            operator.parameters,
         )  # fmt: skip
     golden_offset = append("golden", b"".join(golden)) if golden else 0
     metadata_offset = append("metadata", metadata) if metadata else 0
+    if any(operator.weights and operator.weights.table for operator in operators):
+        body.extend(bytes(2))  # decoders read on for one unit
     body.extend(bytes(-len(body) % 4))
     struct.pack_into(
         "<4sHHIIIIHHBBHIIIII", body, 0, b"SMG\x1a", 1, 64, len(body), 0, arena_end, scratch, len(tensors),

@@ -33,7 +33,31 @@ def conv_2d_huffman() -> Blob:
         [
             Operator(
                 b.CONV_2D, 0, 1, parameters=b.window((2, 2)), weights=b.huffman(values), clamp=(-100, 100),
-                tile_channels=2, requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30]),
+                tile=2, requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30]),
+            )
+        ],
+    )  # fmt: skip
+
+
+def conv_2d_pairs() -> Blob:
+    """The same network with kernel 1: two pairs of rows in a block, though one is enough, and room for code."""
+    values = [(7 * i) % 11 - 5 for i in range(24)]
+    operator = Operator(
+        b.CONV_2D, 0, 1, parameters=b.window((2, 2)), weights=b.huffman(values), clamp=(-100, 100), kernel=1, tile=2,
+        workspace=4 + 6 * 4 + 5, requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30]),
+    )  # fmt: skip
+    return b.build([Tensor((1, 3, 3, 2), zero_point=-3, scale=0.5), Tensor((1, 2, 2, 3), zero_point=4)], [operator])
+
+
+def depthwise_conv_2d_pairs() -> Blob:
+    """5x4x2 -> 5x4x4 with padding and kernel 1, one pair of rows in a block."""
+    return b.build(
+        [Tensor((1, 5, 4, 2), zero_point=5), Tensor((1, 5, 4, 4))],
+        [
+            Operator(
+                b.DEPTHWISE_CONV_2D, 0, 1, parameters=b.window((3, 3), pad=(1, 1)), flags=b.BIAS_16, kernel=1, tile=1,
+                workspace=3 * 6, weights=b.raw([i % 5 - 2 for i in range(36)]),
+                requantization=b.channels([b.QUARTER] * 4, [1, -2, 300, -400], bias_16=True),
             )
         ],
     )  # fmt: skip
@@ -140,7 +164,8 @@ def softmax() -> Blob:
 SAMPLES: dict[str, Callable[[], Blob]] = {
     function.__name__: function
     for function in (
-        conv_2d, conv_2d_huffman, depthwise_conv_2d, fully_connected, add, mul, average_pool_2d, max_pool_2d, mean,
+        conv_2d, conv_2d_huffman, conv_2d_pairs, depthwise_conv_2d, depthwise_conv_2d_pairs,
+        fully_connected, add, mul, average_pool_2d, max_pool_2d, mean,
         pad, copy, lookup, softmax,
     )
 }  # fmt: skip

@@ -70,7 +70,7 @@ def classifier() -> b.Blob:
     ]
     operators = [
         Operator(
-            b.CONV_2D, 0, 2, parameters=b.window((1, 1)), weights=b.huffman([1, -1]), tile_channels=1,
+            b.CONV_2D, 0, 2, parameters=b.window((1, 1)), weights=b.huffman([1, -1]), tile=1,
             requantization=b.channels([b.ONE, b.ONE], [0, 0]),
         ),
         Operator(b.LOOKUP, 2, 3, weights=b.raw(negate)),

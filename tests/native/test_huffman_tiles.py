@@ -10,36 +10,36 @@ from blob_builder import Blob, CodeTable, Operator, Tensor
 from host_engine import HostEngine
 
 
-def depthwise(weights: b.Weights, tile_channels: int, count: int) -> Blob:
+def depthwise(weights: b.Weights, tile: int, count: int) -> Blob:
     return b.build(
         [Tensor((1, 5, 5, count), zero_point=3), Tensor((1, 5, 5, count))],
         [
             Operator(
                 b.DEPTHWISE_CONV_2D, 0, 1, parameters=b.window((3, 3), pad=(1, 1)), weights=weights,
-                tile_channels=tile_channels, requantization=b.channels([(1 << 30, -4)] * count, list(range(count))),
+                tile=tile, requantization=b.channels([(1 << 30, -4)] * count, list(range(count))),
             )
         ],
     )  # fmt: skip
 
 
-def conv(weights: b.Weights, tile_channels: int, count: int) -> Blob:
+def conv(weights: b.Weights, tile: int, count: int) -> Blob:
     return b.build(
         [Tensor((1, 4, 3, 3), zero_point=-7), Tensor((1, 2, 2, count))],
         [
             Operator(
                 b.CONV_2D, 0, 1, parameters=b.window((2, 1), stride=(2, 2)), weights=weights,
-                tile_channels=tile_channels, requantization=b.channels([(1 << 30, -4)] * count, [5] * count),
+                tile=tile, requantization=b.channels([(1 << 30, -4)] * count, [5] * count),
             )
         ],
     )  # fmt: skip
 
 
-def dense(weights: b.Weights, tile_channels: int, count: int) -> Blob:
+def dense(weights: b.Weights, tile: int, count: int) -> Blob:
     return b.build(
         [Tensor((3, 11)), Tensor((3, count))],
         [
             Operator(
-                b.FULLY_CONNECTED, 0, 1, weights=weights, tile_channels=tile_channels,
+                b.FULLY_CONNECTED, 0, 1, weights=weights, tile=tile,
                 requantization=b.channels([(1 << 30, -4)] * count, [5] * count),
             )
         ],
@@ -61,14 +61,14 @@ def test_tiles(engine: HostEngine, layer: str, spread: int) -> None:
     engine.load(bytes(make(b.raw(values), 1, COUNT).data))
     (expected,) = engine.run([sample])
     assert len(set(expected.reshape(-1).tolist())) > 3
-    for tile_channels in range(1, COUNT + 1):
+    for tile in range(1, COUNT + 1):
         weights = b.huffman(values)
         assert weights.table is not None
-        engine.load(bytes(make(weights, tile_channels, COUNT).data))
+        engine.load(bytes(make(weights, tile, COUNT).data))
         np.testing.assert_array_equal(engine.run([sample])[0], expected)
         use = engine.memory_use([sample])
         assert use.deterministic
-        assert use.scratch_bytes == 64 + -(-weights.table.used() // 4) * 4 + tile_channels * per_channel
+        assert use.scratch_bytes == 320 + -(-weights.table.used() // 4) * 4 + tile * per_channel
 
 
 def test_no_scratch_for_raw_weights(engine: HostEngine) -> None:
@@ -96,7 +96,7 @@ def test_all_256_symbols(engine: HostEngine) -> None:
     outputs = []
     for weights in (b.raw(values), b.huffman(values, table)):
         requantization = b.channels([b.QUARTER] * 41, [0] * 41)
-        operator = Operator(b.FULLY_CONNECTED, 0, 1, weights=weights, tile_channels=5, requantization=requantization)
+        operator = Operator(b.FULLY_CONNECTED, 0, 1, weights=weights, tile=5, requantization=requantization)
         engine.load(bytes(b.build([Tensor((7,)), Tensor((41,))], [operator]).data))
         outputs.append(engine.run([sample])[0].tolist())
     assert outputs[0] == outputs[1]

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".cache" / "natmod"
 
 # Bytes of text, rodata and bss together, all of which lie in a board's RAM.
-LIMIT = 16_000
+LIMIT = 17_000
+LIMIT_ARMV6M = 16_000  # the core with the least RAM
 LIMIT_X64 = 24_000  # 64-bit pointers, and a computer's RAM
 
 
@@ -44,4 +45,4 @@ def test_size(module: Path) -> None:
     (sizes,) = (sizes for sizes in document if sizes["arch"] == module.parent.name)
     assert sizes["ram"] == sizes["text"] + sizes["rodata"] + sizes["bss"]
     assert sizes["text"] < sizes["file"] == module.stat().st_size
-    assert sizes["ram"] <= (LIMIT_X64 if sizes["arch"] == "x64" else LIMIT)
+    assert sizes["ram"] <= {"x64": LIMIT_X64, "armv6m": LIMIT_ARMV6M}.get(sizes["arch"], LIMIT)

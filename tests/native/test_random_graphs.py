@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from host_engine import HostEngine
 from random_graphs import graphs
@@ -20,6 +21,9 @@ from smidgen.network import Network
 from smidgen.packer import pack_graph
 from smidgen.passes import simplify
 from smidgen.reference import run_network, run_steps
+
+# Of scratch: nothing but the least, little, enough for everything, and what is chosen without a limit.
+LIMITS = st.sampled_from([0, 700, 2**16, None])
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +52,10 @@ def _run(network: Network, sample: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=graphs())
-def test_engine_equals_reference(engine: HostEngine, graph: Graph) -> None:
+@given(graph=graphs(), limit=LIMITS)
+def test_engine_equals_reference(engine: HostEngine, graph: Graph, limit: int | None) -> None:
     """The output, for random inputs and for the extremes."""
-    data = pack_graph(graph)
+    data = pack_graph(graph, scratch_limit=limit)
     network = read_blob(data).network
     engine.load(data)
     for sample in _inputs(network):
@@ -60,10 +64,10 @@ def test_engine_equals_reference(engine: HostEngine, graph: Graph) -> None:
 
 
 @settings(max_examples=75, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=graphs())
-def test_every_operator_equals_reference(engine: HostEngine, graph: Graph) -> None:
+@given(graph=graphs(), limit=LIMITS)
+def test_every_operator_equals_reference(engine: HostEngine, graph: Graph, limit: int | None) -> None:
     """Stopped after each operator, the engine holds the reference's tensor, once all of it has been written."""
-    data = pack_graph(graph)
+    data = pack_graph(graph, scratch_limit=limit)
     network = read_blob(data).network
     engine.load(data)
     last_writer = {operator.output: index for index, operator in enumerate(network.operators)}
@@ -91,10 +95,10 @@ def test_reference_equals_tflite_micro(graph: Graph) -> None:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=graphs())
-def test_memory_is_what_the_header_says(engine: HostEngine, graph: Graph) -> None:
+@given(graph=graphs(), limit=LIMITS)
+def test_memory_is_what_the_header_says(engine: HostEngine, graph: Graph, limit: int | None) -> None:
     """The engine touches as many bytes as the header asks for, and what they held before is of no matter."""
-    data = pack_graph(graph)
+    data = pack_graph(graph, scratch_limit=limit)
     blob = read_blob(data)
     engine.load(data)
     use = engine.memory_use([_inputs(blob.network)[0]])

@@ -18,9 +18,11 @@ class WeightStorage:
     coding: str  # "raw" or "huffman"
     offset: int  # bytes from the start of the blob
     bits: int  # exact length
-    tile_channels: int  # output channels decoded at a time
     code_table_offset: int  # 0 for raw
-    scratch_bytes: int  # working memory while the operator runs
+    kernel: int
+    tile: int  # kernel 0: output channels decoded at a time; kernel 1: pairs of output rows in a block
+    workspace_bytes: int  # of kernel 1, for what it gathers and compiles; 0 for kernel 0
+    scratch_bytes: int  # all working memory while the operator runs, the decoding table included
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from smidgen.network import Kind
 from smidgen.requantization import MAX_SHIFT, MIN_SHIFT
 
 NO_TENSOR = 0xFFFF
-PLAIN_KERNEL = 0
+PLAIN_KERNEL, PAIRS_KERNEL = 0, 1
 
 _WINDOW_BYTES = 16
 
@@ -28,16 +28,21 @@ class KindFields:
     requantization: bool = False
     flags: int = 0
     parameter_bytes: int = 0
+    kernels: tuple[int, ...] = (PLAIN_KERNEL,)
 
 
 _WEIGHT_FLAGS = SHARED_MULTIPLIER | BIAS_16 | NO_BIAS
+_CONVOLUTION = KindFields(
+    clamp=True,
+    weights=True,
+    requantization=True,
+    flags=_WEIGHT_FLAGS,
+    parameter_bytes=_WINDOW_BYTES,
+    kernels=(PLAIN_KERNEL, PAIRS_KERNEL),
+)
 _FIELDS = {
-    Kind.CONV_2D: KindFields(
-        clamp=True, weights=True, requantization=True, flags=_WEIGHT_FLAGS, parameter_bytes=_WINDOW_BYTES
-    ),
-    Kind.DEPTHWISE_CONV_2D: KindFields(
-        clamp=True, weights=True, requantization=True, flags=_WEIGHT_FLAGS, parameter_bytes=_WINDOW_BYTES
-    ),
+    Kind.CONV_2D: _CONVOLUTION,
+    Kind.DEPTHWISE_CONV_2D: _CONVOLUTION,
     Kind.FULLY_CONNECTED: KindFields(clamp=True, weights=True, requantization=True, flags=_WEIGHT_FLAGS),
     Kind.ADD: KindFields(clamp=True, input2=True, requantization=True, parameter_bytes=4),
     Kind.MUL: KindFields(clamp=True, input2=True, requantization=True, parameter_bytes=4),
@@ -132,8 +137,12 @@ def check_tensors(source: OperatorSource) -> None:
 
 def check_unused_fields(source: OperatorSource) -> None:
     record, fields = source.record, _FIELDS[source.kind]
-    source.require_equal("kernel", record.kernel, PLAIN_KERNEL)
-    source.require_equal("the u16 at 22", record.zero, 0)
+    source.require(
+        record.kernel in fields.kernels,
+        f"kernel is {record.kernel}, this kind has {', '.join(map(str, fields.kernels))}",
+    )
+    if record.kernel == PLAIN_KERNEL:
+        source.require_equal("workspace", record.workspace, 0)
     unknown_flags = record.flags & ~fields.flags
     source.require(unknown_flags == 0, f"flags {unknown_flags:#x} do not belong to this kind")
     rest = record.parameters[fields.parameter_bytes :]
@@ -157,7 +166,7 @@ def _check_clamp(source: OperatorSource, fields: KindFields) -> None:
 def _check_unused_weights(source: OperatorSource, fields: KindFields) -> None:
     record = source.record
     if not fields.weights:
-        source.require_equal("tile_channels", record.tile_channels, 0)
+        source.require_equal("tile", record.tile, 0)
     if not (fields.weights or fields.table):
         for name in ("weights_coding", "weights_offset", "weights_bits"):
             source.require_equal(name, getattr(record, name), 0)

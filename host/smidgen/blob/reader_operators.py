@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from smidgen import network as n
-from smidgen.blob.reader_fields import OperatorSource, check_tensors, check_unused_fields
+from smidgen.blob.reader_fields import PAIRS_KERNEL, OperatorSource, check_tensors, check_unused_fields
+from smidgen.blob.reader_gathering import Gathering
 from smidgen.blob.reader_weights import RAW, WeightShape
 from smidgen.network import Kind
 
@@ -68,7 +69,8 @@ def _read_fully_connected(source: OperatorSource) -> n.NetworkOperator:
 
 def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowParameters | None) -> n.WeightedOperator:
     record, shape = source.record, WeightShape(source.output.dimensions[3], per_channel)
-    weights = source.weights.weights(source.subject, source.index, record, shape)
+    gathering = _read_gathering(source, window) if window is not None and record.kernel == PAIRS_KERNEL else None
+    weights = source.weights.weights(source.subject, source.index, record, shape, gathering)
     numbers = source.weights.channel_numbers(source.subject, source.index, record, shape.channels)
     return n.WeightedOperator(
         kind=source.kind,
@@ -82,6 +84,13 @@ def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowPar
         shift=numbers.shift,
         window=window,
     )
+
+
+def _read_gathering(source: OperatorSource, window: n.WindowParameters) -> Gathering:
+    source.require_equal("dilation_w", window.dilation[1], 1)
+    channels = source.input.dimensions[3] if source.kind == Kind.CONV_2D else 1
+    decoded = 2 if source.kind == Kind.CONV_2D else 1
+    return Gathering.of(window, source.output.dimensions[2], channels, decoded, source.record.tile)
 
 
 def _read_binary(source: OperatorSource) -> n.NetworkOperator:

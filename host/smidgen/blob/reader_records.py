@@ -80,12 +80,12 @@ class OperatorRecord(NamedTuple):
     input: int
     input2: int
     output: int
-    tile_channels: int
+    tile: int
     weights_offset: int
     weights_bits: int
     weights_coding: int
     flags: int
-    zero: int
+    workspace: int
     requantization_offset: int
     code_table_offset: int
     parameters: bytes

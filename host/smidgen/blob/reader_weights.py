@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from smidgen.blob.contents import WeightStorage
 from smidgen.blob.reader_bytes import BlobBytes, require
+from smidgen.blob.reader_gathering import Gathering
 from smidgen.blob.reader_huffman import CodeTable, decode_huffman, read_code_table
 from smidgen.blob.reader_records import OperatorRecord
 from smidgen.requantization import INT32_MAX, MAX_SHIFT, MIN_SHIFT
@@ -16,7 +17,8 @@ from smidgen.requantization import INT32_MAX, MAX_SHIFT, MIN_SHIFT
 RAW, HUFFMAN = 1, 2
 SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 
-_DECODING_TABLE_BYTES = 64  # docs/format.md, section 6
+_DECODING_TABLE_BYTES = 320  # docs/format.md, section 6
+_READ_AHEAD_BYTES = 2  # behind a stream, section 5
 _EXPANSION_ALLOWANCE = 16 * 2**20
 
 
@@ -57,20 +59,28 @@ class WeightReader:
     _numbers: dict[tuple[int, int, int], ChannelNumbers] = field(default_factory=dict)
     _expanded: int = 0
 
-    def weights(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
-        """int8 [channels, per channel]; read-only."""
-        require(
-            1 <= record.tile_channels <= shape.channels,
-            subject,
-            f"tile_channels is {record.tile_channels}, expected 1 .. {shape.channels} (its output channels)",
-        )
+    def weights(
+        self, subject: str, index: int, record: OperatorRecord, shape: WeightShape, gathering: Gathering | None
+    ) -> NDArray[np.int8]:
+        """int8 [channels, per channel]; read-only. gathering: what kernel 1 gathers, None for kernel 0."""
+        if gathering is None:
+            require(
+                1 <= record.tile <= shape.channels,
+                subject,
+                f"tile is {record.tile}, expected 1 .. {shape.channels} (its output channels)",
+            )
+        require(record.tile >= 1, subject, "tile is 0, expected at least 1 pair of output rows")
         require(
             record.weights_coding in (RAW, HUFFMAN),
             subject,
             f"weights_coding is {record.weights_coding}, expected 1 (raw) or 2 (Huffman)",
         )
-        read = self._raw if record.weights_coding == RAW else self._huffman
-        weights = read(subject, index, record, shape)
+        table = None
+        if record.weights_coding == RAW:
+            weights = self._raw(subject, index, record, shape)
+        else:
+            weights, table = self._huffman(subject, index, record, shape)
+        self._store(subject, index, record, shape, table, gathering)
         return weights.reshape(shape.channels, shape.per_channel)
 
     def _raw(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
@@ -81,10 +91,11 @@ class WeightReader:
         )
         offset = record.weights_offset
         view = self.blob.section(f"{subject}: weights", offset, shape.count, "weights", operator=index)
-        self._store(index, record, "raw", 0)
         return np.frombuffer(view, np.int8)
 
-    def _huffman(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
+    def _huffman(
+        self, subject: str, index: int, record: OperatorRecord, shape: WeightShape
+    ) -> tuple[NDArray[np.int8], CodeTable]:
         bits, offset = record.weights_bits, record.weights_offset
         require(
             shape.count <= bits,
@@ -94,21 +105,37 @@ class WeightReader:
         table = read_code_table(self.blob, record.code_table_offset, index)
         size = 2 * -(-bits // 16)
         stream = self.blob.section(f"{subject}: weights", offset, size, "weights", operator=index, alignment=2)
-        self._store(index, record, "huffman", huffman_scratch_bytes(table, record.tile_channels, shape))
+        self.blob.view(f"{subject}: read-ahead of the weights", offset + size, _READ_AHEAD_BYTES)
         key = (offset, bits, record.code_table_offset, shape.count)
         if key not in self._decoded:
             self._expand(subject, shape.count)
             self._decoded[key] = decode_huffman(subject, stream, bits, shape.count, table)
-        return self._decoded[key]
+        return self._decoded[key], table
 
-    def _store(self, index: int, record: OperatorRecord, coding: str, scratch_bytes: int) -> None:
+    def _store(
+        self,
+        subject: str,
+        index: int,
+        record: OperatorRecord,
+        shape: WeightShape,
+        table: CodeTable | None,
+        gathering: Gathering | None,
+    ) -> None:
+        workspace = 4 * record.workspace
+        coded = 0 if table is None else shape.per_channel
+        if gathering is not None:
+            needed = gathering.needed_bytes(coded)
+            require(needed <= workspace, subject, f"its workspace has {workspace} bytes, it needs at least {needed}")
+        held = record.tile * coded if gathering is None else workspace
         self.storage[index] = WeightStorage(
-            coding=coding,
+            coding="raw" if table is None else "huffman",
             offset=record.weights_offset,
             bits=record.weights_bits,
-            tile_channels=record.tile_channels,
             code_table_offset=record.code_table_offset,
-            scratch_bytes=scratch_bytes,
+            kernel=record.kernel,
+            tile=record.tile,
+            workspace_bytes=workspace,
+            scratch_bytes=held if table is None else decoding_table_bytes(table) + held,
         )
 
     def _expand(self, subject: str, size: int) -> None:
@@ -169,7 +196,6 @@ class WeightReader:
         return np.frombuffer(view, dtype)
 
 
-def huffman_scratch_bytes(table: CodeTable, tile_channels: int, shape: WeightShape) -> int:
-    """Decoding table and one tile of weights (docs/format.md, section 6)."""
-    used_aligned = (table.used + 3) // 4 * 4
-    return _DECODING_TABLE_BYTES + used_aligned + tile_channels * shape.per_channel
+def decoding_table_bytes(table: CodeTable) -> int:
+    """Scratch that a code table takes while it is used (docs/format.md, section 6)."""
+    return _DECODING_TABLE_BYTES + (table.used + 3) // 4 * 4

@@ -29,6 +29,7 @@ SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 NO_TENSOR = 0xFFFF
 _LIMITS = {"tensors": 0xFFFE, "operators": 0xFFFF, "inputs": 0xFF, "outputs": 0xFF, "golden vectors": 0xFFFF}
 _WORKING_MEMORY_LIMIT = 1 << 24
+_READ_AHEAD_BYTES = 2  # behind a bit stream
 
 
 def write_blob(plan: Plan, golden: Sequence[GoldenVector] = (), metadata: dict[str, Any] | None = None) -> bytes:
@@ -44,6 +45,7 @@ class _Writer:
         self.data_start = self.operators_offset + OPERATOR_BYTES * len(self.network.operators)
         self.data = bytearray()
         self.stored: dict[tuple[bytes, int], int] = {}  # (bytes, alignment) -> offset: equal data is stored once
+        self.read_end = 0  # the blob must not end before this offset
 
     def write(self) -> bytes:
         self._check_limits()
@@ -52,6 +54,7 @@ class _Writer:
         golden_offset = self._append_golden()
         text = json.dumps(self.metadata, ensure_ascii=False, separators=(",", ":")).encode() if self.metadata else b""
         metadata_offset = self._store(text, 1) if text else 0
+        self.data += bytes(max(self.read_end - self.data_start - len(self.data), 0))
         self._align(4)
         header = self._header(golden_offset, metadata_offset, len(text))
         blob = bytearray(header + tensors + operators + self.data)
@@ -154,7 +157,9 @@ class _Writer:
             stream, fields.bits = encode(operator.weights, table)
             fields.code_table = self._store(table.serialize(), 4)
             fields.weights, fields.coding = self._store(stream, 2), HUFFMAN
-        fields.tile_channels = plan.tile_channels
+            self.read_end = max(self.read_end, fields.weights + len(stream) + _READ_AHEAD_BYTES)
+        kernel = self.plan.kernels[index]
+        fields.kernel, fields.tile, fields.workspace = kernel.kernel, kernel.tile, kernel.workspace_words
         fields.parameters = b"" if operator.window is None else _window(operator.window)
         data, fields.flags = _per_channel_data(operator)
         fields.requantization = self._store(data, 4)
@@ -165,16 +170,17 @@ class _Fields:
 
     def __init__(self) -> None:
         self.input2 = NO_TENSOR
-        self.tile_channels = self.weights = self.bits = self.coding = self.flags = 0
+        self.kernel = self.tile = self.workspace = 0
+        self.weights = self.bits = self.coding = self.flags = 0
         self.requantization = self.code_table = 0
         self.parameters = b""
 
     def record(self, operator: n.NetworkOperator) -> bytes:
         return struct.pack(
             "<BBbbHHHHIIBBHII16s",
-            operator.kind, 0, operator.activation_min, operator.activation_max,
-            operator.input, self.input2, operator.output, self.tile_channels,
-            self.weights, self.bits, self.coding, self.flags, 0,
+            operator.kind, self.kernel, operator.activation_min, operator.activation_max,
+            operator.input, self.input2, operator.output, self.tile,
+            self.weights, self.bits, self.coding, self.flags, self.workspace,
             self.requantization, self.code_table, self.parameters,
         )  # fmt: skip
 

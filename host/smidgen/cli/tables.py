@@ -14,6 +14,8 @@ from smidgen.report import BlobReport
 def print_report(report: BlobReport) -> None:
     """Operators, totals, and where every byte of the file goes."""
     results.print(_operators(report))
+    if any(row.scratch_bytes for row in report.operators):
+        results.print(_kernels(report))
     results.print(_totals(report))
     results.print(_bytes(report))
 
@@ -43,6 +45,22 @@ def _operators(report: BlobReport) -> Table:
             f"{row.weight_bytes_packed:,}" if row.weights else "",
             f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "",
         )  # fmt: skip
+    return table
+
+
+def _kernels(report: BlobReport) -> Table:
+    table = _table(
+        "Kernels that need working memory",
+        [("#", True), ("operator", False), ("kernel", False), ("at a time", False), ("workspace", True),
+         ("scratch", True)],
+    )  # fmt: skip
+    for row in report.operators:
+        if row.scratch_bytes:
+            kernel, unit = ("pairs", "pairs of rows") if row.kernel else ("plain", "channels")
+            table.add_row(
+                str(row.index), row.name, kernel, f"{row.tile} {unit}",
+                f"{row.workspace_bytes:,}" if row.workspace_bytes else "", f"{row.scratch_bytes:,}",
+            )  # fmt: skip
     return table
 
 

@@ -3,50 +3,70 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from smidgen.network import BinaryOperator, CopyOperator, LookupOperator, Network, NetworkOperator
+from smidgen.network import Network
+from smidgen.plan.kernels import KernelPlan
+from smidgen.plan.overlap import Overlap, allowed_overlap
 
 ALIGNMENT = 4  # so that kernels may read activations a word at a time
 _TRIES = 400  # random orders tried when the simple ones do not reach the lower bound
 
 
-@dataclass
+@dataclass(frozen=True)
 class Buffer:
-    """Memory that one tensor, or several that follow each other in place, use from operator first to last."""
+    """Memory that a tensor uses from operator first to last."""
 
-    tensors: list[int]
+    tensor: int
     size: int
     first: int
     last: int
 
 
-def plan_arena(network: Network) -> tuple[list[int | None], int]:
+@dataclass(frozen=True)
+class Arena:
+    """What has to be placed. overlaps: by (input, output), indices of buffers, that may lie over each other."""
+
+    buffers: Sequence[Buffer]
+    overlaps: Mapping[tuple[int, int], Overlap]
+
+    def lower_bound(self) -> int:
+        """Bytes alive at the fullest moment: no placement can be smaller."""
+        return max((self._alive(moment) for moment in {buffer.first for buffer in self.buffers}), default=0)
+
+    def _alive(self, moment: int) -> int:
+        size = sum(buffer.size for buffer in self.buffers if buffer.first <= moment <= buffer.last)
+        savings = [
+            overlap.saving(self.buffers[source].size, self.buffers[result].size)
+            for (source, result), overlap in self.overlaps.items()
+            if self.buffers[result].first == moment
+        ]
+        return size - max(savings, default=0)
+
+
+def plan_arena(network: Network, kernels: Mapping[int, KernelPlan]) -> tuple[list[int | None], int]:
     """Arena offset of every tensor (None for constants) and the arena's size in bytes."""
-    buffers = _buffers(network)
-    bound = lower_bound(buffers)
+    arena = describe_arena(network, kernels)
+    bound = arena.lower_bound()
     best: tuple[int, list[int]] | None = None
-    for order in _orders(buffers):
-        offsets = _place(buffers, order)
-        size = max((offset + buffer.size for offset, buffer in zip(offsets, buffers, strict=True)), default=0)
+    for order in _orders(arena.buffers):
+        offsets = _place(arena, order)
+        size = max((offset + buffer.size for offset, buffer in zip(offsets, arena.buffers, strict=True)), default=0)
         if best is None or size < best[0]:
             best = size, offsets
         if size <= bound:
             break
     assert best is not None
     by_tensor: list[int | None] = [None] * len(network.tensors)
-    for offset, buffer in zip(best[1], buffers, strict=True):
-        for tensor in buffer.tensors:
-            by_tensor[tensor] = offset
+    for offset, buffer in zip(best[1], arena.buffers, strict=True):
+        by_tensor[buffer.tensor] = offset
     return by_tensor, best[0]
 
 
-def lower_bound(buffers: Iterable[Buffer]) -> int:
-    """Bytes alive at the fullest moment: no placement can be smaller."""
-    listed = list(buffers)
-    moments = {buffer.first for buffer in listed}
-    return max((sum(b.size for b in listed if b.first <= moment <= b.last) for moment in moments), default=0)
+def least_arena_bytes(network: Network, kernels: Mapping[int, KernelPlan]) -> int:
+    """No arena for the network is smaller than this."""
+    return describe_arena(network, kernels).lower_bound()
 
 
 def _lifetimes(network: Network) -> list[tuple[int, int]]:
@@ -64,43 +84,24 @@ def _lifetimes(network: Network) -> list[tuple[int, int]]:
     return list(zip(first, last, strict=True))
 
 
-def _buffers(network: Network) -> list[Buffer]:
+def describe_arena(network: Network, kernels: Mapping[int, KernelPlan]) -> Arena:
+    """One buffer for each tensor that is not constant, and which outputs may lie over an input that ends there."""
     lifetimes = _lifetimes(network)
-    home: dict[int, Buffer] = {}
-    for index, tensor in enumerate(network.tensors):
-        if tensor.data is None:
-            first, last = lifetimes[index]
-            home[index] = Buffer([index], tensor.elements, first, last)
+    variable = [index for index, tensor in enumerate(network.tensors) if tensor.data is None]
+    places = {tensor: place for place, tensor in enumerate(variable)}
+    overlaps = {}
     for step, operator in enumerate(network.operators):
-        source = _in_place_input(network, operator, lifetimes, step)
-        if source is not None and home[source] is not home[operator.output]:
-            kept, joined = home[source], home[operator.output]
-            kept.tensors += joined.tensors
-            kept.last = max(kept.last, joined.last)
-            for tensor_index in joined.tensors:
-                home[tensor_index] = kept
-    return list({id(buffer): buffer for buffer in home.values()}.values())
+        for source in set(operator.inputs):
+            if source not in places or lifetimes[source][1] != step or lifetimes[operator.output][0] != step:
+                continue
+            overlap = allowed_overlap(network, step, source, kernels)
+            if overlap is not None:
+                overlaps[places[source], places[operator.output]] = overlap
+    buffers = [Buffer(tensor, network.tensors[tensor].elements, *lifetimes[tensor]) for tensor in variable]
+    return Arena(buffers, overlaps)
 
 
-def _in_place_input(
-    network: Network, operator: NetworkOperator, lifetimes: list[tuple[int, int]], step: int
-) -> int | None:
-    """The input whose memory the output can take over: same size, read here for the last time."""
-    if not isinstance(operator, BinaryOperator | LookupOperator | CopyOperator):
-        return None
-    output = network.tensors[operator.output]
-    if isinstance(operator, CopyOperator) and operator.chunk != output.elements:
-        return None
-    if lifetimes[operator.output][0] != step:
-        return None
-    for index in operator.inputs:
-        tensor = network.tensors[index]
-        if tensor.data is None and tensor.elements == output.elements and lifetimes[index][1] == step:
-            return index
-    return None
-
-
-def _orders(buffers: list[Buffer]) -> Iterable[list[int]]:
+def _orders(buffers: Sequence[Buffer]) -> Iterable[list[int]]:
     """Orders in which to place buffers: the ones that are usually best, then random variations of the first."""
     indices = list(range(len(buffers)))
     by_size = sorted(indices, key=lambda i: (-buffers[i].size, buffers[i].first))
@@ -112,22 +113,39 @@ def _orders(buffers: list[Buffer]) -> Iterable[list[int]]:
         yield sorted(indices, key=lambda i: -buffers[i].size * generator.uniform(0.5, 2.0))
 
 
-def _place(buffers: list[Buffer], order: list[int]) -> list[int]:
+def _place(arena: Arena, order: Iterable[int]) -> list[int]:
     """Lowest free offset for each buffer, in the given order."""
+    buffers = arena.buffers
     offsets = [0] * len(buffers)
     placed: list[int] = []
     for index in order:
         buffer = buffers[index]
-        neighbours = sorted(
-            (offsets[other], offsets[other] + buffers[other].size)
+        forbidden = sorted(
+            interval
             for other in placed
             if buffers[other].first <= buffer.last and buffer.first <= buffers[other].last
+            for interval in _forbidden(arena, index, other, offsets[other])
         )
         offset = 0
-        for start, end in neighbours:
-            if offset + buffer.size <= start:
+        for start, end in forbidden:
+            if offset <= start:
                 break
-            offset = max(offset, -(-end // ALIGNMENT) * ALIGNMENT)
+            if offset < end:
+                offset = -(-end // ALIGNMENT) * ALIGNMENT
         offsets[index] = offset
         placed.append(index)
     return offsets
+
+
+def _forbidden(arena: Arena, index: int, other: int, offset: int) -> list[tuple[int, int]]:
+    """Open intervals of offsets that a buffer cannot have besides another one at `offset`, alive at the same time."""
+    start, end = offset - arena.buffers[index].size, offset + arena.buffers[other].size
+    if (index, other) in arena.overlaps:
+        overlap = arena.overlaps[index, other]
+        first, last = offset + overlap.least, offset + overlap.most
+    elif (other, index) in arena.overlaps:
+        overlap = arena.overlaps[other, index]
+        first, last = offset - overlap.most, offset - overlap.least
+    else:
+        return [(start, end)]
+    return [(start, min(first, end)), (max(last, start), end)]

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from smidgen.huffman import CodeTable
 from smidgen.network import Network
-from smidgen.plan.memory import plan_arena
-from smidgen.plan.weights import TILE_BYTES, WeightPlan, plan_weights
+from smidgen.plan.kernels import TILE_BYTES, KernelPlan, default_scratch_limit, plan_kernels
+from smidgen.plan.memory import least_arena_bytes, plan_arena
+from smidgen.plan.multipliers import shorten_multipliers
+from smidgen.plan.weights import WeightPlan, plan_weights
 
 
 @dataclass
@@ -19,12 +21,21 @@ class Plan:
     arena_bytes: int
     scratch_bytes: int
     weights: dict[int, WeightPlan]  # by operator index
+    kernels: dict[int, KernelPlan]  # by operator index, for operators with weights
     code_tables: list[CodeTable]
 
 
-def make_plan(network: Network, tile_bytes: int = TILE_BYTES) -> Plan:
-    """Plan `network`; tile_bytes bounds the decoded weights held at a time (at least one channel is)."""
-    offsets, arena_bytes = plan_arena(network)
-    weights, tables = plan_weights(network, tile_bytes)
-    scratch_bytes = max((plan.scratch_bytes for plan in weights.values()), default=0)
-    return Plan(network, offsets, arena_bytes, scratch_bytes, weights, tables)
+def make_plan(network: Network, *, scratch_limit: int | None = None, tile_bytes: int = TILE_BYTES) -> Plan:
+    """Plan `network`. Limits in bytes; operators that cannot do with less get more.
+
+    scratch_limit: for the working memory of an operator; without it, in proportion to the arena. tile_bytes: for the
+    decoded weights that the plain kernels hold at a time (at least one channel).
+    """
+    network = shorten_multipliers(network)
+    weights, tables = plan_weights(network)
+    if scratch_limit is None:
+        scratch_limit = default_scratch_limit(least_arena_bytes(network, plan_kernels(network, weights, 0, tile_bytes)))
+    kernels = plan_kernels(network, weights, scratch_limit, tile_bytes)
+    offsets, arena_bytes = plan_arena(network, kernels)
+    scratch_bytes = max((plan.scratch_bytes for plan in kernels.values()), default=0)
+    return Plan(network, offsets, arena_bytes, scratch_bytes, weights, kernels, tables)

@@ -11,18 +11,16 @@ from numpy.typing import NDArray
 from smidgen.huffman import CodeTable, build_code_table, entropy_bits, symbol_counts
 from smidgen.network import Network, WeightedOperator
 
-TILE_BYTES = 512  # decoded weights that an operator holds at a time, unless one channel needs more
-DECODER_BYTES = 64  # besides the symbols, what the decoding table takes in scratch
+DECODER_BYTES = 320  # besides the symbols, what the decoding table takes in scratch
 _TABLE_HEADER_BYTES = 4
 
 
 @dataclass(frozen=True)
 class WeightPlan:
-    """`table` indexes `Plan.code_tables`; None means raw."""
+    """`table` indexes `Plan.code_tables`; None means raw. decoder_bytes: scratch for decoding, without the weights."""
 
     table: int | None
-    tile_channels: int
-    scratch_bytes: int
+    decoder_bytes: int
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class _Group:
     cost: float
 
 
-def plan_weights(network: Network, tile_bytes: int = TILE_BYTES) -> tuple[dict[int, WeightPlan], list[CodeTable]]:
+def plan_weights(network: Network) -> tuple[dict[int, WeightPlan], list[CodeTable]]:
     """A plan for each operator with weights, by operator index, and the code tables they use.
 
     A coded tensor never takes more bytes than a raw one, its share of the table included.
@@ -49,23 +47,16 @@ def plan_weights(network: Network, tile_bytes: int = TILE_BYTES) -> tuple[dict[i
             tables.append(table)
         for index in group.members:
             number = len(tables) - 1 if index in coded else None
-            plans[index] = _weight_plan(weighted[index], tables, number, tile_bytes)
+            plans[index] = _weight_plan(tables, number)
     return dict(sorted(plans.items())), tables
 
 
-def _weight_plan(
-    operator: WeightedOperator, tables: Sequence[CodeTable], number: int | None, tile_bytes: int
-) -> WeightPlan:
-    channels, per_channel = operator.weights.shape
-    if number is None:
-        return WeightPlan(None, channels, 0)
-    tile_channels = int(min(max(tile_bytes // per_channel, 1), channels))
-    scratch = decoder_scratch_bytes(tables[number].used_symbols) + tile_channels * per_channel
-    return WeightPlan(number, tile_channels, scratch)
+def _weight_plan(tables: Sequence[CodeTable], number: int | None) -> WeightPlan:
+    return WeightPlan(number, 0 if number is None else decoder_scratch_bytes(tables[number].used_symbols))
 
 
 def decoder_scratch_bytes(used_symbols: int) -> int:
-    """Scratch for decoding with a table of so many symbols, without the tile (docs/format.md section 6)."""
+    """Scratch for decoding with a table of so many symbols, without the weights (docs/format.md section 6)."""
     return DECODER_BYTES + -(-used_symbols // 4) * 4
 
 

@@ -1,0 +1,61 @@
+/* A band of input rows as words of pixel pairs: what kernel 1 of CONV_2D and DEPTHWISE_CONV_2D computes from.
+ *
+ * A pair is an output pixel and the one below it. Row y of the band holds, for every column and channel, the inputs of
+ * rows y and y + stride side by side (smg_pair), with the padding on the left and on the right. So the taps of a pair
+ * lie as the taps of a single pixel lie in the input.
+ *
+ * Output rows are computed in blocks of `tile` pairs. All rows of a block are in the band before any of its outputs is
+ * stored, and rows that the next block needs again are kept, so that outputs may lie where inputs were that are in the
+ * band already.
+ */
+#ifndef SMG_BAND_H
+#define SMG_BAND_H
+
+#include "dot.h"
+
+struct smg_band {
+    const struct smg_step *step;
+    uint32_t channel;      /* first channel */
+    uint32_t channels;     /* all of the input's, or 1 */
+    uint32_t input_h;      /* of the input seen as a picture: a pointwise convolution sees a single column */
+    uint32_t input_w;
+    uint32_t output_h;
+    uint32_t output_w;
+    uint32_t row_words;
+    uint32_t left;         /* words of a row that are padding on the left */
+    uint32_t pixels;       /* of the input, that a row holds */
+    uint32_t row_bytes;    /* of the input */
+    uint32_t tile;         /* pairs of output rows in a block */
+    uint32_t *words;       /* row 0 */
+    uint32_t period;       /* rows from one pair of output rows to the next; rows that no tap reads are left out */
+    uint32_t ready;        /* rows that are in the band */
+    uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
+    uint32_t phase;        /* of that row in its period */
+};
+
+/* The shapes, with so many channels of the input; nothing is gathered yet. */
+void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t channels);
+
+/* Bytes that the words of a block take: four for each word. */
+uint32_t smg_band_bytes(const struct smg_band *band);
+
+/* Takes smg_band_bytes of memory. */
+void smg_band_place(struct smg_band *band, void *memory);
+
+/* Back to the first block, from this channel of the input on. */
+void smg_band_rewind(struct smg_band *band, uint32_t channel);
+
+/* Makes the band ready for `pairs` pairs of output rows. */
+void smg_band_fill(struct smg_band *band, uint32_t pairs);
+
+/* Those rows are done: forgets what no later block needs. */
+void smg_band_advance(struct smg_band *band, uint32_t pairs);
+
+/* Where the taps of a pair are, and the next pair. */
+void smg_band_shape(const struct smg_band *band, struct smg_dot *dot);
+
+/* Runs a dot product for `pairs` pairs of output rows, the first of which is row `r`. */
+void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const void *code, uint32_t r,
+                  uint32_t pairs);
+
+#endif

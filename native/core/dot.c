@@ -1,0 +1,76 @@
+/* Dot products without compiled weights: the definition, and the fallback where there is no room for code. */
+#include "dot.h"
+
+static uint32_t first_value(uint32_t word)
+{
+    return (uint32_t)(int32_t)(int16_t)(word & 0xFFFF);
+}
+
+static uint32_t second_value(uint32_t word)
+{
+#if SMG_THUMB_1
+    word -= first_value(word); /* which has borrowed from it */
+#endif
+    return (uint32_t)((int32_t)word >> 16);
+}
+
+static void run_pair(const struct smg_dot *dot, const uint32_t *words, int8_t *output, uint32_t distance)
+{
+    const int8_t *weight = dot->weights;
+    uint32_t zero_point = (uint32_t)dot->channels->step->input->zero_point;
+    for (uint32_t c = 0; c < dot->count; ++c) {
+        uint32_t sum0 = smg_channel_bias(dot->channels, dot->channel + c);
+        uint32_t sum1 = sum0;
+        uint32_t weights_sum = 0;
+        for (uint32_t i = 0; i < dot->rows; ++i) {
+            const uint32_t *row = words + i * dot->row_words;
+            for (uint32_t j = 0; j < dot->columns; ++j) {
+                uint32_t w = (uint32_t)(int32_t)*weight++;
+                sum0 += first_value(row[j]) * w;
+                sum1 += second_value(row[j]) * w;
+                weights_sum += w;
+            }
+        }
+        uint32_t offset = weights_sum * zero_point;
+        if (distance != 0) {
+            output[distance + c] = smg_channel_output(dot->channels, dot->channel + c, sum1 - offset);
+        }
+        output[c] = smg_channel_output(dot->channels, dot->channel + c, sum0 - offset);
+    }
+}
+
+static void run_plain(const struct smg_dot *dot, const struct smg_pairs *pairs)
+{
+    for (uint32_t p = 0; p < pairs->count; ++p) {
+        run_pair(dot, pairs->words + p * dot->pair_words, pairs->outputs + p * dot->output_step, pairs->distance);
+    }
+}
+
+#if SMG_THUMB_1
+
+void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
+{
+    if (code == NULL) {
+        run_plain(dot, pairs);
+    } else {
+        smg_dot_run_code(dot, code, pairs);
+    }
+}
+
+#else
+
+uint32_t smg_dot_compile(const struct smg_dot *dot, void *code, uint32_t bytes)
+{
+    (void)dot;
+    (void)code;
+    (void)bytes;
+    return 0;
+}
+
+void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
+{
+    (void)code;
+    run_plain(dot, pairs);
+}
+
+#endif
