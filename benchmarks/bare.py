@@ -54,7 +54,12 @@ class OperatorCycles:
     @property
     def decoding_per_weight(self) -> float | None:
         """Cycles of Huffman decoding for each weight; None without Huffman coded weights."""
-        return self.files["huffman"] / self.weights if self.weights and "huffman" in self.files else None
+        return self.decoding / self.weights if self.weights and self.decoding else None
+
+    @property
+    def decoding(self) -> int:
+        """Cycles of Huffman decoding, its tables included."""
+        return self.files.get("huffman", 0) + self.files.get("huffman_thumb", 0)
 
 
 class BareEngine:

@@ -72,7 +72,7 @@ class Measurement:
                 "macs": operator.macs,
                 "bare_cycles": operator.cycles,
                 "cycles_per_mac": operator.cycles_per_mac,
-                "decoding_cycles": operator.files.get("huffman", 0),
+                "decoding_cycles": operator.decoding,
                 "board_microseconds": times[number] if times else None,
             }
             for number, operator in enumerate(self.bare.operators)

@@ -40,7 +40,7 @@ class ModelCycles:
     @property
     def decoding_cycles(self) -> int:
         """Of Huffman decoding."""
-        return sum(operator.files.get("huffman", 0) for operator in self.operators)
+        return sum(operator.decoding for operator in self.operators)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, without cycles by address."""

@@ -67,7 +67,7 @@ def operators_table(result: ModelCycles, board_microseconds: list[int] | None = 
             f"{operator.cycles:,}",
             _decimal(operator.cycles_per_mac),
             f"{operator.cycles / result.cycles:.1%}",
-            _count(operator.files.get("huffman", 0)),
+            _count(operator.decoding),
             _decimal(operator.decoding_per_weight),
             *([f"{board_microseconds[number]:,}"] if board_microseconds else []),
         )
