@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from availability import not_available
 from smidgen.errors import BoardError
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualUnixBoard, create_virtual_board
@@ -13,23 +14,23 @@ from smidgen.link.virtual.unix import find_executable
 from terminal import Terminal
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture
 def unix_port() -> None:
-    """Everything here needs the unix port; say so once instead of failing everywhere."""
+    """For tests that use sim:unix without a fixture that does."""
     try:
         find_executable()
-    except Exception as error:
-        pytest.skip(str(error))
+    except BoardError as error:
+        not_available(str(error))
 
 
 @pytest.fixture
-def virtual_board() -> Iterator[VirtualUnixBoard]:
+def virtual_board(unix_port: None) -> Iterator[VirtualUnixBoard]:
     with VirtualUnixBoard() as board:
         yield board
 
 
 @pytest.fixture
-def board() -> Iterator[Board]:
+def board(unix_port: None) -> Iterator[Board]:
     with connect("sim:unix", timeout=5) as board:
         yield board
 
@@ -41,7 +42,7 @@ def board_name(request: pytest.FixtureRequest) -> str:
     try:
         create_virtual_board(name)._prepare()
     except BoardError as error:
-        pytest.skip(str(error))
+        not_available(str(error))
     return name
 
 

@@ -8,6 +8,7 @@ from smidgen.demo import LiveWindow, run_demo
 from smidgen.demo.recordings import TEST_SUBJECTS, DatasetError, load_recordings
 
 
+@pytest.mark.usefixtures("unix_port")
 def test_demo() -> None:
     try:
         load_recordings()

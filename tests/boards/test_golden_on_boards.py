@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from availability import not_available
 from models import INT8_MODELS, golden_path, model_path
 from smidgen.errors import BoardError
 from smidgen.link.session import Board, connect
@@ -39,6 +40,7 @@ def packed_model(name: str) -> Packed:
     return pack(model_path(name))
 
 
+@pytest.mark.usefixtures("unix_port")
 @pytest.mark.parametrize("name", INT8_MODELS)
 def test_all_golden_vectors_are_exact_on_sim_unix(name: str, tmp_path: Path) -> None:
     blob = tmp_path / f"{name}.smg"
@@ -71,7 +73,7 @@ def test_a_golden_vector_is_exact_on_the_emulated_rp2040(name: str, board_name: 
     """From a file that is in its flash from the start, copied to RAM."""
     files = delivered_files()
     if not files:
-        pytest.skip("there is no smidgen.mpy for armv6m: make natmod ARCH=armv6m")
+        not_available("there is no smidgen.mpy for armv6m: make natmod ARCH=armv6m")
     with _serve(VirtualPicoBoard(files={**files, "model.smg": packed_model(name).data})) as board:
         check_golden(board, name, "model.smg", count=1)
 
@@ -87,6 +89,7 @@ def check_golden(board: Board, name: str, path: str, count: int) -> None:
             np.testing.assert_array_equal(got.reshape(-1), wanted.reshape(-1))
 
 
+@pytest.mark.usefixtures("unix_port")
 def test_every_tensor_on_the_board_is_the_reference_s(tmp_path: Path) -> None:
     """Operator by operator, as `smidgen verify` looks for the first difference."""
     from smidgen.reference import run_steps
@@ -103,6 +106,7 @@ def test_every_tensor_on_the_board_is_the_reference_s(tmp_path: Path) -> None:
         assert model.selftest() == 2
 
 
+@pytest.mark.usefixtures("unix_port")
 def test_a_wrong_result_is_traced_to_its_operator(tmp_path: Path) -> None:
     """A board with another first layer: the report names operator 0."""
     from smidgen import verify
@@ -126,6 +130,7 @@ def test_a_wrong_result_is_traced_to_its_operator(tmp_path: Path) -> None:
     assert difference.max_abs_diff > 0
 
 
+@pytest.mark.usefixtures("unix_port")
 def test_a_model_that_does_not_fit_says_so_with_both_numbers(tmp_path: Path) -> None:
     packed = pack(model_path("person_detect"))
     with connect("sim:unix") as board:

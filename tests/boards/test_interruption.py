@@ -11,7 +11,7 @@ import pytest
 
 import blob_builder as b
 from smidgen.link.session import Board, connect
-from smidgen.link.transport import RawRepl
+from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import VirtualUnixBoard
 from terminal import Terminal
 from test_session import make_blob, put_stand_in
@@ -118,7 +118,11 @@ def test_no_half_a_file_is_left(board: Board) -> None:
     assert board.eval("__import__('os').listdir()") == []
 
 
-def test_a_board_that_does_not_react_holds_nobody_up(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_board_that_does_not_react_holds_nobody_up(
+    virtual_board: VirtualUnixBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = connect(virtual_board.port)
+    board._repl.patience = Patience()  # that of a board on a cable
     monkeypatch.setattr(board._repl, "_failure", interrupt_at(1, lambda: None))
     with pytest.raises(KeyboardInterrupt):
         board.exec("import micropython\nmicropython.kbd_intr(-1)\nwhile True: pass")

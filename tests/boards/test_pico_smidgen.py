@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from availability import not_available
 from models import ROOT, golden_path, model_path
 from smidgen.link.session import connect
 from smidgen.link.virtual import VirtualPicoBoard
@@ -19,7 +20,11 @@ FIRMWARE = ROOT / ".cache" / "firmware" / "pico-smidgen" / "firmware.uf2"
 ROMFS_START, ROMFS_END = 0x10080000, 0x10100000
 NAME = "ad01_int8"  # its blob has 177 kB, three quarters of the heap
 
-pytestmark = pytest.mark.skipif(not FIRMWARE.exists(), reason="there is no firmware: make firmware BOARD=pico-smidgen")
+
+@pytest.fixture(autouse=True)
+def firmware() -> None:
+    if not FIRMWARE.exists():
+        not_available("there is no firmware: make firmware BOARD=pico-smidgen")
 
 
 def add_romfs(*arguments: Path) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from availability import not_available
 from smidgen.errors import BoardError, BoardReset, InputError
+from smidgen.link import natmod
 from smidgen.link.session import connect
 from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualCortexM3Board, VirtualPicoBoard, create_virtual_board
 from smidgen.link.virtual.firmware_file import DIRECTORY_VARIABLE, find_firmware
@@ -145,7 +147,7 @@ def test_time_passes_while_it_sleeps(board_name: str) -> None:
 @pytest.mark.parametrize("board_name", ["sim:pico"], indirect=True)
 def test_a_virtual_pico_is_delivered_with_smidgen(board_name: str) -> None:
     if not VirtualPicoBoard()._files:
-        pytest.skip("there is no smidgen.mpy for armv6m: make natmod ARCH=armv6m")
+        not_available("there is no smidgen.mpy for armv6m: make natmod ARCH=armv6m")
     with connect(board_name) as board:
         assert board.install() is False
         assert board.hello().smidgen_version
@@ -164,6 +166,21 @@ def test_firmware_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "unicorn").mkdir()
     (tmp_path / "unicorn" / "firmware.elf").touch()
     assert find_firmware("unicorn", "firmware.elf") == tmp_path / "unicorn" / "firmware.elf"
+
+
+def test_a_firmware_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=rf"{DIRECTORY_VARIABLE} names '.*nowhere', which is not a folder"):
+        find_firmware("riscv", "firmware.elf")
+
+
+def test_a_natmod_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(natmod.DIRECTORY_VARIABLE, str(tmp_path / "nowhere"))
+    message = rf"{natmod.DIRECTORY_VARIABLE} names '.*nowhere', which is not a folder"
+    with pytest.raises(InputError, match=message):
+        natmod.find("x64")
+    with pytest.raises(InputError, match=message):
+        VirtualPicoBoard()
 
 
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,17 +12,14 @@ from smidgen.errors import BoardError
 from smidgen.link.session import Board, connect
 from test_session import fake_natmod, make_blob
 
-BOARDS = ("sim:unix", "sim:cortex-m3", "sim:riscv")
+pytestmark = pytest.mark.parametrize("board_name", ["sim:unix", "sim:cortex-m3", "sim:riscv"], indirect=True)
+
 FOREIGN = "xtensawin"  # the architecture of none of them
 
 
-@pytest.fixture(params=BOARDS)
-def fresh(request: pytest.FixtureRequest) -> Iterator[Board]:
-    try:
-        board = connect(request.param)
-    except BoardError as error:
-        pytest.skip(str(error))
-    with board:
+@pytest.fixture
+def fresh(board_name: str) -> Iterator[Board]:
+    with connect(board_name) as board:
         yield board
 
 

@@ -15,6 +15,8 @@ from smidgen.errors import BoardError, InputError
 from smidgen.link.virtual import VirtualUnixBoard, create_virtual_board
 from terminal import Terminal
 
+pytestmark = pytest.mark.usefixtures("unix_port")
+
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 BANNER_END = b'Type "help()" for more information.\r\n>>> '
 

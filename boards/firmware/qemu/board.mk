@@ -7,10 +7,10 @@ SMIDGEN_QEMU_DIR := $(abspath $(BOARD_DIR)/../qemu)
 CFLAGS += -I$(SMIDGEN_QEMU_DIR) -DMP_CONFIGFILE='"board_config.h"'
 MICROPY_VFS_LFS2 = 1
 
-SRC_C += $(addprefix $(SMIDGEN_QEMU_DIR)/, boot.c clock.c console.c memory.c) shared/timeutils/timeutils.c
+SRC_C += $(addprefix $(SMIDGEN_QEMU_DIR)/, boot.c clock.c console.c memory.c reset.c) shared/timeutils/timeutils.c
 
 COMMA := ,
 # Functions of upstream's port that ours stand in for, under the name __wrap_*.
-WRAPPED = uart_init mp_init mp_hal_stdin_rx_chr mp_hal_stdio_poll mp_hal_ticks_us mp_hal_ticks_ms mp_hal_ticks_cpu \
+WRAPPED = exit uart_init mp_init mp_hal_stdin_rx_chr mp_hal_stdio_poll mp_hal_ticks_us mp_hal_ticks_ms mp_hal_ticks_cpu \
 	mp_hal_time_ns mp_hal_delay_us mp_hal_delay_ms $(WRAPPED_BY_MACHINE)
 LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=, $(WRAPPED))

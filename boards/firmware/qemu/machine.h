@@ -26,3 +26,6 @@ void machine_wait(int32_t milliseconds);
 /* Nothing interrupts what stands between the two. `enabled` is what the first returned. */
 uint32_t machine_disable_interrupts(void);
 void machine_restore_interrupts(uint32_t enabled);
+
+/* Ends QEMU with this exit code. Does not return. */
+void machine_exit(int code);

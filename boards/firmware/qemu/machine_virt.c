@@ -32,6 +32,7 @@ uint8_t *const machine_romfs = (uint8_t *)0x84000000;
 static volatile bool received;
 
 void mtvec_exception(void); /* upstream's report of a fault */
+void __real_exit(int status);
 
 __attribute__((used, interrupt("machine"))) static void external_interrupt(void)
 {
@@ -121,4 +122,9 @@ uint32_t machine_disable_interrupts(void)
 void machine_restore_interrupts(uint32_t enabled)
 {
     __asm volatile("csrs mstatus, %0" ::"r"(enabled) : "memory");
+}
+
+void machine_exit(int code)
+{
+    __real_exit(code);
 }

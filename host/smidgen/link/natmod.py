@@ -7,12 +7,12 @@ the number of the architecture in bits 10 to 13. It is the same in the second an
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from smidgen.architectures import ARCHITECTURES
 from smidgen.errors import BoardError, InputError
+from smidgen.link.named_folder import named_folder
 
 FILE_NAME = "smidgen.mpy"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -79,17 +79,27 @@ def file_architecture(data: bytes, name: str) -> str | None:
 
 
 def find(arch: str) -> Path:
-    """The smidgen.mpy for a board of `arch`: from $SMIDGEN_NATMOD_DIR, a checkout's build, or the package."""
-    for directory in directories():
-        for candidate in accepted(arch):
-            path = directory / candidate / FILE_NAME
-            if path.is_file():
-                return path
+    """The smidgen.mpy for a board of `arch`: from $SMIDGEN_NATMOD_DIR, a checkout's build, or the package.
+
+    InputError if there is none.
+    """
+    if path := find_built(arch):
+        return path
     existing = sorted({path.parent.name for directory in directories() for path in directory.glob(f"*/{FILE_NAME}")})
     raise InputError(
         f"there is no {FILE_NAME} for {arch}; there is one for: {', '.join(existing) or 'no architecture at all'}. "
         + _how_to_build(arch)
     )
+
+
+def find_built(arch: str) -> Path | None:
+    """What `find` finds; None if there is none."""
+    for directory in directories():
+        for candidate in accepted(arch):
+            path = directory / candidate / FILE_NAME
+            if path.is_file():
+                return path
+    return None
 
 
 def _how_to_build(arch: str) -> str:
@@ -106,9 +116,12 @@ def _how_to_build(arch: str) -> str:
 
 
 def directories() -> Iterator[Path]:
-    """Folders with one sub-folder for each architecture, in the order in which they are searched."""
-    if named := os.environ.get(DIRECTORY_VARIABLE):
-        yield Path(named)
+    """Folders with one sub-folder for each architecture, in the order in which they are searched.
+
+    InputError if the user's is missing.
+    """
+    if named := named_folder(DIRECTORY_VARIABLE):
+        yield named
     if checkout := _checkout():
         yield checkout / ".cache" / "natmod"
     yield PACKAGE / "natmod"

@@ -134,12 +134,16 @@ class Board:
         self.close()
 
     def close(self) -> None:
-        """Give the board back with its prompt showing, and its memory free. Never raises: the board may be gone."""
+        """Give the board back with its prompt showing, and its memory free. Never raises: the board may be gone.
+
+        A hung board is told to return to its prompt, and not waited for. A virtual board of this session ends.
+        """
         if self._closed:
             return
         self._closed = True
         try:
-            self._hand_back()
+            if not self._virtual:
+                self._hand_back()
         except BoardError:
             pass
         finally:
@@ -149,7 +153,8 @@ class Board:
 
     def _hand_back(self) -> None:
         try:
-            self._repl.execute(board_helper.REMOVE, min(self._repl.patience.closing, self._repl.timeout))
+            if not self._repl.hung:
+                self._repl.execute(board_helper.REMOVE, min(self._repl.patience.closing, self._repl.timeout))
         finally:
             self._repl.leave()
 

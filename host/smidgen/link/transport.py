@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 import serial
 
 from smidgen.errors import BoardError, BoardReset, BoardTimeout
+from smidgen.link.last_output import printable
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D = b"\x01", b"\x02", b"\x03", b"\x04"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 FRIENDLY_PROMPT = b">>> "
 ENTER_RAW_PASTE = b"\x05A\x01"
+CAN_RAW_PASTE, CANNOT_RAW_PASTE, RAW_PASTE_UNKNOWN = b"R\x01", b"R\x00", RAW_PROMPT[:2]
 
 BANNER_END = b'Type "help()" for more information.\r\n>>> '
 # What only a board that has just started sends last; the second is a board whose port was opened with a key press.
@@ -29,7 +31,7 @@ AFTER_RESET = (BANNER_END, BANNER_END + b"\r\n" + FRIENDLY_PROMPT, RAW_PROMPT)
 POLL_SECONDS = 0.1  # how often a silent line is checked for a time-out or a dead board
 PLAIN_CHUNK_BYTES = 256  # without raw paste there is no flow control: this much, then a pause
 PLAIN_PAUSE_SECONDS = 0.01
-SHOWN_BYTES = 500  # of the last output, in messages
+KEPT_BYTES = 2000  # of the last output
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Patience:
 
     silence: float = 10.0  # without a byte, then it counts as hung; the longest single thing it does is one inference
     attempt: float = 1.0  # for the raw prompt after one Ctrl-C, Ctrl-A, before they are sent again
-    interrupt: float = 1.0  # for a hung board to answer Ctrl-C
+    interrupt: float = 1.0  # for a hung board to answer Ctrl-C, for one that resets to show its banner
     resynchronise: float = 3.0  # for that after an exchange was cut off: the operator that runs has to end first
     closing: float = 3.0  # of silence, when there is nothing left to do but to clean up
 
@@ -70,9 +72,10 @@ class RawRepl:
         self.patience = patience
         self.timeout = patience.silence
         self._failure = failure
-        self._raw_paste = True
+        self._raw_paste: bool | None = None  # whether this firmware can; None: not asked yet
         self._exchanging = False  # the board was sent something and has not answered all of it
         self._running = False  # it runs what it was sent
+        self._hung = False  # it has not answered Ctrl-C either
         self._received = bytearray()  # arrived and not taken yet
         self._last = bytearray()  # what arrived since the last command began
         try:
@@ -99,9 +102,14 @@ class RawRepl:
 
     def resynchronise(self) -> None:
         """Back to the raw prompt, if the last exchange did not end: Ctrl-C on this computer can come anywhere in it."""
-        if self._exchanging:
+        if not self._exchanging:
+            return
+        try:
             self.enter(min(self.patience.resynchronise, self.timeout))
-            self._exchanging = False
+        except BoardTimeout:
+            self._hung = True
+            raise
+        self._exchanging = self._hung = False
 
     def _try_to_enter(self) -> bool:
         # Ctrl-C ends a program or drops a half-typed line; the second one ends a program that caught the first.
@@ -123,7 +131,6 @@ class RawRepl:
         self._notice_reset()
         try:
             self._send(code.encode(), timeout)
-            self._last[:] = self._received  # the handshake is of no interest in a message
             self._running = True
             output = self._read_until(CTRL_D, timeout)[:-1]
             traceback = self._read_until(CTRL_D, timeout)[:-1].decode(errors="replace").strip()
@@ -141,21 +148,27 @@ class RawRepl:
 
     def _notice_reset(self) -> None:
         """Nothing comes unasked from a raw REPL, but from a board that was reset since the last exchange."""
-        if self._serial.in_waiting:
+        if self._is_waiting():
             self._receive()
-        if any(ending in self._received for ending in AFTER_RESET):
+        if self._says_reset():
             raise self._reset()
 
+    @property
+    def hung(self) -> bool:
+        """Whether the board has neither answered in time nor been brought back to its prompt since."""
+        return self._hung
+
     def leave(self) -> None:
-        """Give the board back with its friendly prompt showing."""
+        """Give the board back with its friendly prompt showing; a hung one is not waited for."""
         self._write(CTRL_C + CTRL_B)
-        self._read_until(FRIENDLY_PROMPT, self.patience.closing)
+        if not self._hung:
+            self._read_until(FRIENDLY_PROMPT, min(self.patience.closing, self.timeout))
 
     def close(self) -> None:
         self._serial.close()
 
     def _send(self, code: bytes, timeout: float) -> None:
-        if self._raw_paste and self._enter_raw_paste(timeout):
+        if self._raw_paste is not False and self._enter_raw_paste(timeout):
             self._send_paste(code, timeout)
         else:
             self._send_plain(code, timeout)
@@ -164,9 +177,12 @@ class RawRepl:
         """False when this firmware cannot; it is not asked again."""
         self._write(ENTER_RAW_PASTE)
         answer = self._read(2, timeout)
-        self._raw_paste = answer == b"R\x01"
-        if answer not in (b"R\x01", b"R\x00"):  # firmware that does not know the request resets its raw REPL
-            self._read_until(RAW_PROMPT, timeout)
+        if answer == RAW_PASTE_UNKNOWN and self._raw_paste is None:  # such firmware resets its raw REPL
+            self._read_until(RAW_PROMPT[len(answer) :], timeout)
+        elif answer not in (CAN_RAW_PASTE, CANNOT_RAW_PASTE):
+            raise self._unexpected(answer, timeout)
+        self._forget_handshake()
+        self._raw_paste = answer == CAN_RAW_PASTE
         return self._raw_paste
 
     def _send_plain(self, code: bytes, timeout: float) -> None:
@@ -176,27 +192,60 @@ class RawRepl:
         self._write(CTRL_D)
         answer = self._read(2, timeout)
         if answer != b"OK":
-            raise BoardError(f"the board on {self.port} did not take the code: it answered {answer!r}")
+            raise self._unexpected(answer, timeout)
+        self._forget_handshake()
 
     def _send_paste(self, code: bytes, timeout: float) -> None:
         """The board grants windows: one with their size, then one with each byte 0x01."""
         window = int.from_bytes(self._read(2, timeout), "little")
+        self._forget_handshake()
         granted, sent = window, 0
         while sent < len(code):
-            while granted == 0 or self._received or self._serial.in_waiting:
-                answer = self._read(1, timeout)
-                if answer == CTRL_D:  # it has seen enough (a syntax error) and says why after our Ctrl-D
-                    self._write(CTRL_D)
+            while granted == 0 or self._received or self._is_waiting():
+                if self._read_grant(timeout) == CTRL_D:
+                    self._write(CTRL_D)  # it has seen enough (a syntax error), and says why after this
                     return
-                if answer != CTRL_A:
-                    raise BoardError(f"the board on {self.port} sent {answer!r} while it was being sent code")
                 granted += window
             part = code[sent : sent + granted]
             self._write(part)
             granted -= len(part)
             sent += len(part)
         self._write(CTRL_D)
-        self._read_until(CTRL_D, timeout)
+        while self._read_grant(timeout) != CTRL_D:
+            pass
+
+    def _read_grant(self, timeout: float) -> bytes:
+        """Ctrl-A for another window, Ctrl-D for the end of the code."""
+        answer = self._read(1, timeout)
+        if answer not in (CTRL_A, CTRL_D):
+            raise self._unexpected(answer, timeout)
+        self._forget_handshake()
+        return answer
+
+    def _forget_handshake(self) -> None:
+        """What was taken so far is of no interest in a message."""
+        self._last[:] = self._received
+
+    def _unexpected(self, answer: bytes, timeout: float) -> BoardError:
+        """Why the board gave this answer, which is none, while it was being sent code.
+
+        Reads until the board says that it was reset, or falls silent. Raises BoardError when the board is gone.
+        """
+        self._received[:0] = answer
+        silence = min(self.patience.interrupt, timeout)
+        deadline = time.monotonic() + silence
+        while not self._says_reset() and time.monotonic() < deadline:
+            if self._receive():
+                deadline = time.monotonic() + silence
+        if self._says_reset():
+            return self._reset()
+        return BoardError(
+            f"the board on {self.port} stopped taking the code that it was being sent; "
+            f"its last output: {self._last_output()!r}"
+        )
+
+    def _says_reset(self) -> bool:
+        return any(ending in self._received for ending in AFTER_RESET)
 
     def _interrupt(self) -> None:
         """Try to get a hung board back to its raw prompt, so that the session can go on."""
@@ -206,7 +255,7 @@ class RawRepl:
             self._drop_input()
             self._exchanging = False
         except BoardError:
-            pass  # the caller already has an error to report
+            self._hung = True  # the caller already has an error to report
 
     def _read_until(self, ending: bytes, timeout: float) -> bytes:
         """Everything up to and including `ending`. The time counts from the last byte that arrived."""
@@ -232,6 +281,13 @@ class RawRepl:
         del self._received[:count]
         return data
 
+    def _is_waiting(self) -> bool:
+        """Whether bytes have arrived that were not received yet."""
+        try:
+            return bool(self._serial.in_waiting)
+        except (serial.SerialException, OSError) as error:
+            raise self._gone(error) from error
+
     def _receive(self) -> bool:
         """Wait up to POLL_SECONDS for at least one byte."""
         try:
@@ -246,13 +302,15 @@ class RawRepl:
             if self._running and self._last.endswith(AFTER_RESET):
                 raise self._reset()
         self._received += data
-        self._last = (self._last + data)[-4 * SHOWN_BYTES :]
+        self._last = (self._last + data)[-KEPT_BYTES:]
         return bool(data)
 
     def _write(self, data: bytes) -> None:
         try:
             self._serial.write(data)
-        except serial.SerialTimeoutException:
+        except serial.SerialTimeoutException as error:
+            if self._failure():
+                raise self._gone(error) from error
             raise self._silence("does not take any input", self.timeout) from None
         except (serial.SerialException, OSError) as error:
             raise self._gone(error) from error
@@ -273,7 +331,7 @@ class RawRepl:
         return BoardReset(f"the board on {self.port} was reset; its last output: {self._last_output()!r}")
 
     def _last_output(self) -> str:
-        return bytes(self._last[-SHOWN_BYTES:]).decode(errors="replace")
+        return printable(self._last)
 
     def _gone(self, error: Exception) -> BoardError:
         return BoardError(self._failure() or f"the board on {self.port} is gone: {error}; check the cable")

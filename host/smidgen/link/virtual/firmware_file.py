@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from smidgen.errors import BoardError
+from smidgen.link.named_folder import named_folder
 
 DIRECTORY_VARIABLE = "SMIDGEN_FIRMWARE_DIR"
 
 
 def find_firmware(board: str, file_name: str) -> Path:
-    """`board`/`file_name` in $SMIDGEN_FIRMWARE_DIR or a checkout's build, such as pico/firmware.uf2."""
+    """`board`/`file_name` in $SMIDGEN_FIRMWARE_DIR or a checkout's build, such as pico/firmware.uf2.
+
+    BoardError if it is in neither, InputError if the variable names no folder.
+    """
     searched = list(_directories())
     for directory in searched:
         path = directory / board / file_name
@@ -26,8 +29,8 @@ def find_firmware(board: str, file_name: str) -> Path:
 
 
 def _directories() -> Iterator[Path]:
-    if named := os.environ.get(DIRECTORY_VARIABLE):
-        yield Path(named)
+    if named := named_folder(DIRECTORY_VARIABLE):
+        yield named
     checkout = Path(__file__).resolve().parents[4]
     if (checkout / "boards").is_dir():
         yield checkout / ".cache" / "firmware"

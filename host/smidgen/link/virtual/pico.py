@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from smidgen.errors import BoardError, InputError
+from smidgen.errors import BoardError
 from smidgen.link import natmod
 from smidgen.link.virtual.firmware_file import find_firmware
 from smidgen.link.virtual.firmware_process import FirmwareProcess
@@ -65,8 +65,5 @@ class VirtualPicoBoard(ProcessBoard):
 
 
 def delivered_files() -> dict[str, bytes]:
-    try:
-        module = natmod.find(ARCHITECTURE)
-    except InputError:
-        return {}
-    return {f"lib/{natmod.FILE_NAME}": module.read_bytes()}
+    module = natmod.find_built(ARCHITECTURE)
+    return {f"lib/{natmod.FILE_NAME}": module.read_bytes()} if module else {}

@@ -16,7 +16,7 @@ from smidgen.link.virtual.process_board import CreateRelay, ProcessBoard
 from smidgen.link.virtual.relay import Relay
 
 FIRMWARE = "firmware.elf"
-RESET_EXIT_CODE = 0  # how the firmware leaves QEMU on machine.reset(); after a fault it is another
+RESET_EXIT_CODE = 64  # how the firmware leaves QEMU on machine.reset(); 0 is QEMU that was told to terminate
 
 # The firmware leaves QEMU through semihosting. Ctrl-C is for the board, not for QEMU (signal=off).
 COMMON_OPTIONS = [

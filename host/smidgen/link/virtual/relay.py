@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from smidgen.link.last_output import printable
 from smidgen.link.virtual.firmware_process import FirmwareProcess, cause_of_death
 
 FRIENDLY_PROMPT = b">>> "
@@ -140,8 +141,7 @@ class Relay(Generic[Process]):
             self.failure = self._death(cause_of_death(code))
 
     def _death(self, cause: str) -> str:
-        last_output = self._tail.decode(errors="replace").strip()
-        return f"the virtual board died ({cause}); its last output: {last_output!r}"
+        return f"the virtual board died ({cause}); its last output: {printable(self._tail).strip()!r}"
 
     def _say_farewell(self, failure: str) -> None:
         """Tell whoever reads the line; `close` then ends the line."""
