@@ -73,8 +73,8 @@ fi
 
 # MicroPython's sources, by their places and times: too many to read.
 micropython_key() {
-    (cd "$tree" && find -H py extmod shared drivers lib tools mpy-cross ports/rp2 ports/qemu -path '*/build*' -prune -o \
-        -type f -printf '%p %s %T@\n' | sort | cat - <(pwd) | sha256sum)
+    (cd "$tree" && find -H py extmod shared drivers lib tools mpy-cross ports/rp2 ports/qemu \
+        \( -path '*/build*' -o -name __pycache__ \) -prune -o -type f -printf '%p %s %T@\n' | sort | cat - <(pwd) | sha256sum)
 }
 
 # The project's sources that go into a board's firmware, by their contents.
