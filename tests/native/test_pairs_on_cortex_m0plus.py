@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from random_graphs import graphs
 from smidgen.blob.writer import write_blob
 from smidgen.graph import Graph
 from smidgen.lower import lower
-from smidgen.network import Kind
+from smidgen.network import Kind, Network, NetworkTensor, WeightedOperator, WindowParameters
 from smidgen.passes import simplify
 from smidgen.plan import make_plan
 
@@ -51,3 +52,47 @@ def test_random_chains(engine: BareEngine, seed: int, scratch_limit: int) -> Non
     model = engine.load(write_blob(plan))
     sample = np.random.default_rng(seed).integers(-128, 128, plan.network.tensors[0].shape)
     assert sum(operator.cycles for operator in model.run([sample.astype(np.int8)])) > 0
+
+
+def requantized(accumulator: int, multiplier: int, shift: int) -> int:
+    """docs/format.md section 3, for shifts of at most 0."""
+    product = accumulator * multiplier
+    value = (product + 2**30) >> 31
+    mask = 2**-shift - 1
+    return (value >> -shift) + ((value & mask) > (mask >> 1) + (value < 0))
+
+
+def sensitive_case(random: np.random.Generator, shift: int, lowest: int) -> tuple[int, int]:
+    """A multiplier and an accumulator whose output changes when the multiplier loses its low bits."""
+    unused = 3 if shift >= -8 else 31 - 2 * (22 + shift)
+    while True:
+        multiplier = int(random.integers(2**30, 2**31)) | 1
+        for output in range(lowest + 1, lowest + 256):
+            accumulator = int((output - 0.5) * 2 ** (31 - shift) / multiplier)
+            for near in range(accumulator - 2, accumulator + 4):
+                cut = multiplier >> unused << unused
+                if requantized(near, multiplier, shift) != requantized(near, cut, shift):
+                    return multiplier, near
+
+
+@pytest.mark.parametrize("shift", [-8, -9, -10])
+@pytest.mark.parametrize("zero_point", [-128, 4])
+def test_multipliers_that_are_not_short(engine: BareEngine, zero_point: int, shift: int) -> None:
+    """They are not cut: the packager shortens what it can, but a blob may have any."""
+    random = np.random.default_rng(128 + zero_point - shift)
+    cases = [sensitive_case(random, shift, -128 - zero_point) for _ in range(6)]
+    multipliers = np.array([multiplier for multiplier, _ in cases], np.int64)
+    convolution = WeightedOperator(
+        Kind.CONV_2D, 0, 1,
+        weights=np.ones((6, 1), np.int8),
+        bias=np.array([accumulator for _, accumulator in cases], np.int32),
+        multiplier=multipliers.astype(np.int32),
+        shift=np.full(6, shift, np.int32),
+        window=WindowParameters((1, 1)),
+    )  # fmt: skip
+    tensors = [NetworkTensor((1, 2, 2, 1), 1.0, 0), NetworkTensor((1, 2, 2, 6), 1.0, zero_point)]
+    plan = make_plan(Network(tensors, [convolution], 1, 1), scratch_limit=2**16)
+    plan.network = replace(plan.network, operators=[convolution])
+    sample = np.array([0, -1, 1, -2], np.int8).reshape(1, 2, 2, 1)
+    model = engine.load(write_blob(plan))
+    assert sum(operator.cycles for operator in model.run([sample])) > 0
