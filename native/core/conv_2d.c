@@ -43,8 +43,10 @@ void smg_conv_2d(const struct smg_step *step)
                                                           window->dilation_w, input[2]);
                 const int8_t *weights = tiles.weights;
                 for (uint32_t c = tiles.first; c < tiles.end; ++c) {
-                    uint32_t sum = smg_channel_bias(&channels, c) + convolve(step, weights, rows, columns);
-                    position[c] = smg_channel_output(&channels, c, sum);
+                    struct smg_channel channel;
+                    smg_channels_read(&channels, c, &channel);
+                    uint32_t sum = channel.bias + convolve(step, weights, rows, columns);
+                    position[c] = smg_channel_output(step, &channel, sum);
                     weights += tiles.from.per_channel;
                 }
                 position += output[3];

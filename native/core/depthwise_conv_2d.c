@@ -35,7 +35,8 @@ void smg_depthwise_conv_2d(const struct smg_step *step)
         const int8_t *weights = tiles.weights;
         for (uint32_t c = tiles.first; c < tiles.end; ++c) {
             uint32_t input_channel = smg_divide(c, outputs_per_input);
-            uint32_t bias = smg_channel_bias(&channels, c);
+            struct smg_channel channel;
+            smg_channels_read(&channels, c, &channel);
             uint32_t element = c;
             for (uint32_t r = 0; r < output[1]; ++r) {
                 struct smg_taps rows = smg_window_taps(r, window->stride_h, window->pad_top, window->kernel_h,
@@ -43,8 +44,8 @@ void smg_depthwise_conv_2d(const struct smg_step *step)
                 for (uint32_t s = 0; s < output[2]; ++s) {
                     struct smg_taps columns = smg_window_taps(s, window->stride_w, window->pad_left, window->kernel_w,
                                                               window->dilation_w, input[2]);
-                    uint32_t sum = bias + convolve(step, weights, input_channel, rows, columns);
-                    step->output_data[element] = smg_channel_output(&channels, c, sum);
+                    uint32_t sum = channel.bias + convolve(step, weights, input_channel, rows, columns);
+                    step->output_data[element] = smg_channel_output(step, &channel, sum);
                     element += output[3];
                 }
             }

@@ -17,9 +17,12 @@ static uint32_t second_value(uint32_t word)
 static void run_pair(const struct smg_dot *dot, const uint32_t *words, int8_t *output, uint32_t distance)
 {
     const int8_t *weight = dot->weights;
-    uint32_t zero_point = (uint32_t)dot->channels->step->input->zero_point;
+    const struct smg_step *step = dot->channels->step;
+    uint32_t zero_point = (uint32_t)step->input->zero_point;
     for (uint32_t c = 0; c < dot->count; ++c) {
-        uint32_t sum0 = smg_channel_bias(dot->channels, dot->channel + c);
+        struct smg_channel channel;
+        smg_channels_read(dot->channels, dot->channel + c, &channel);
+        uint32_t sum0 = channel.bias;
         uint32_t sum1 = sum0;
         uint32_t weights_sum = 0;
         for (uint32_t i = 0; i < dot->rows; ++i) {
@@ -33,9 +36,9 @@ static void run_pair(const struct smg_dot *dot, const uint32_t *words, int8_t *o
         }
         uint32_t offset = weights_sum * zero_point;
         if (distance != 0) {
-            output[distance + c] = smg_channel_output(dot->channels, dot->channel + c, sum1 - offset);
+            output[distance + c] = smg_channel_output(step, &channel, sum1 - offset);
         }
-        output[c] = smg_channel_output(dot->channels, dot->channel + c, sum0 - offset);
+        output[c] = smg_channel_output(step, &channel, sum0 - offset);
     }
 }
 

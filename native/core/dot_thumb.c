@@ -229,17 +229,26 @@ static bool emit_taps(struct emitter *emitter, const struct smg_dot *dot)
  * (high * 2^bits + low) * 2^(31 - 2 * bits), and the products of a sum below 2^(31 - bits) with high and low fit 32
  * bits. Larger sums saturate: from 2^(9 + n) on, for multipliers of 2^30 and more. */
 struct plan {
-    uint32_t bits; /* 0: by calling smg_channel_output */
+    uint32_t bits; /* 0: by calling output_of */
     uint32_t shift;
     uint32_t constants[3]; /* high, low, half; or what is called and its arguments */
 };
 
+/* What compiled code calls. */
+static int8_t output_of(const struct smg_channels *channels, uint32_t channel, uint32_t accumulator)
+{
+    struct smg_channel numbers;
+    smg_channels_read(channels, channel, &numbers);
+    return smg_channel_output(channels->step, &numbers, accumulator);
+}
+
 static struct plan plan_channel(const struct smg_channels *channels, uint32_t channel)
 {
     struct plan plan;
-    uint32_t index = (channels->step->record->flags & SMG_SHARED_MULTIPLIER) ? 0 : channel;
-    uint32_t multiplier = (uint32_t)channels->multipliers[index];
-    int32_t shift = channels->shifts[index];
+    struct smg_channel numbers;
+    smg_channels_read(channels, channel, &numbers);
+    uint32_t multiplier = (uint32_t)numbers.multiplier;
+    int32_t shift = numbers.shift;
     uint32_t bits = shift >= -8 ? 14 : (uint32_t)(22 + shift);
     uint32_t unused = 31 - 2 * bits;
     plan.shift = (uint32_t)-shift;
@@ -247,7 +256,7 @@ static struct plan plan_channel(const struct smg_channels *channels, uint32_t ch
         plan.bits = 0;
         plan.constants[0] = (uint32_t)(uintptr_t)channels;
         plan.constants[1] = channel;
-        plan.constants[2] = (uint32_t)(uintptr_t)smg_channel_output;
+        plan.constants[2] = (uint32_t)(uintptr_t)output_of;
         return plan;
     }
     plan.bits = bits;
@@ -378,7 +387,9 @@ static uint32_t channel_bias(const struct smg_dot *dot, uint32_t channel)
         sum += (uint32_t)(int32_t)weights[i];
     }
     uint32_t zero_point = (uint32_t)(int32_t)dot->channels->step->input->zero_point;
-    return smg_channel_bias(dot->channels, dot->channel + channel) - sum * zero_point;
+    struct smg_channel numbers;
+    smg_channels_read(dot->channels, dot->channel + channel, &numbers);
+    return numbers.bias - sum * zero_point;
 }
 
 /* Everything after the taps; returns where the code is entered. */

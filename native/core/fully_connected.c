@@ -26,9 +26,11 @@ void smg_fully_connected(const struct smg_step *step)
         const int8_t *weights = tiles.weights;
         for (uint32_t c = tiles.first; c < tiles.end; ++c) {
             const int8_t *input = step->input_data;
+            struct smg_channel channel;
+            smg_channels_read(&channels, c, &channel);
             for (uint32_t row = 0; row < rows; ++row) {
-                uint32_t sum = smg_channel_bias(&channels, c) + product(input, weights, inputs, input_zero_point);
-                step->output_data[row * outputs + c] = smg_channel_output(&channels, c, sum);
+                uint32_t sum = channel.bias + product(input, weights, inputs, input_zero_point);
+                step->output_data[row * outputs + c] = smg_channel_output(step, &channel, sum);
                 input += inputs;
             }
             weights += inputs;

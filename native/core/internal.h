@@ -216,8 +216,17 @@ struct smg_channels {
     const struct smg_step *step;
 };
 
+/* One output channel's numbers. */
+struct smg_channel {
+    uint32_t bias;
+    int32_t multiplier;
+    int32_t shift;
+};
+
 void smg_channels_open(struct smg_channels *channels, const struct smg_step *step);
-uint32_t smg_channel_bias(const struct smg_channels *channels, uint32_t channel);
-int8_t smg_channel_output(const struct smg_channels *channels, uint32_t channel, uint32_t accumulator);
+void smg_channels_read(const struct smg_channels *channels, uint32_t channel, struct smg_channel *result);
+
+/* The output for a sum that includes the bias: requantised, with the zero point added, clamped. */
+int8_t smg_channel_output(const struct smg_step *step, const struct smg_channel *channel, uint32_t accumulator);
 
 #endif

@@ -40,21 +40,22 @@ void smg_channels_open(struct smg_channels *channels, const struct smg_step *ste
     channels->shifts = (const int8_t *)channels->biases + (size_t)count * bias_bytes;
 }
 
-uint32_t smg_channel_bias(const struct smg_channels *channels, uint32_t channel)
+void smg_channels_read(const struct smg_channels *channels, uint32_t channel, struct smg_channel *result)
 {
     uint32_t flags = channels->step->record->flags;
+    uint32_t index = (flags & SMG_SHARED_MULTIPLIER) ? 0 : channel;
+    result->multiplier = channels->multipliers[index];
+    result->shift = channels->shifts[index];
     if (flags & SMG_NO_BIAS) {
-        return 0;
+        result->bias = 0;
+    } else if (flags & SMG_BIAS_16) {
+        result->bias = (uint32_t)((const int16_t *)channels->biases)[channel];
+    } else {
+        result->bias = ((const uint32_t *)channels->biases)[channel];
     }
-    if (flags & SMG_BIAS_16) {
-        return (uint32_t)((const int16_t *)channels->biases)[channel];
-    }
-    return ((const uint32_t *)channels->biases)[channel];
 }
 
-int8_t smg_channel_output(const struct smg_channels *channels, uint32_t channel, uint32_t accumulator)
+int8_t smg_channel_output(const struct smg_step *step, const struct smg_channel *channel, uint32_t accumulator)
 {
-    uint32_t index = (channels->step->record->flags & SMG_SHARED_MULTIPLIER) ? 0 : channel;
-    int32_t value = smg_requantize(accumulator, channels->multipliers[index], channels->shifts[index]);
-    return smg_clamp_output(channels->step, value);
+    return smg_clamp_output(step, smg_requantize(accumulator, channel->multiplier, channel->shift));
 }
