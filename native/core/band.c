@@ -138,24 +138,27 @@ void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const 
 {
     uint32_t channels = band->step->output->dimensions[3];
     uint32_t row_bytes = band->output_w * channels;
+    uint32_t whole = r + 2 * pairs > band->output_h ? pairs - 1 : pairs; /* the last row may be alone */
     struct smg_pairs run;
     run.words = band->words;
-    run.count = band->output_w;
     run.outputs = band->step->output_data + r * row_bytes + dot->channel;
     run.distance = row_bytes;
-    uint32_t whole = r + 2 * pairs > band->output_h ? pairs - 1 : pairs; /* the last row may be alone */
-    uint32_t step = 1;
+    run.row_words = band->period * band->row_words;
+    run.output_row_step = 2 * row_bytes;
+    run.count = band->output_w;
+    run.rows = whole;
     if (band->output_w == 1) {
         run.count = whole;
-        step = whole;
+        run.rows = 1;
     }
-    for (uint32_t i = 0; i < whole; i += step) {
+    if (whole != 0) {
         smg_dot_run(dot, code, &run);
-        run.words += step * band->period * band->row_words;
-        run.outputs += step * 2 * row_bytes;
     }
     if (whole != pairs) {
+        run.words += whole * run.row_words;
+        run.outputs += whole * run.output_row_step;
         run.count = band->output_w;
+        run.rows = 1;
         run.distance = 0;
         smg_dot_run(dot, code, &run);
     }

@@ -34,18 +34,22 @@ struct smg_dot {
     uint32_t output_step; /* bytes from one pair's output to the next pair's */
 };
 
-/* Where a run of pairs lies. */
+/* Where rows of pairs lie. */
 struct smg_pairs {
     const uint32_t *words;
-    uint32_t count;    /* at least 1 */
-    int8_t *outputs;   /* of pixel 0 of the first pair, first channel */
-    uint32_t distance; /* bytes from pixel 0 to pixel 1 of a pair; 0: there is no pixel 1, and its word is ignored */
+    uint32_t count;           /* of a row, at least 1 */
+    uint32_t rows;            /* at least 1 */
+    uint32_t row_words;       /* from one row to the next */
+    int8_t *outputs;          /* of pixel 0 of the first pair, first channel */
+    uint32_t distance;        /* bytes from pixel 0 to pixel 1 of a pair; 0: there is no pixel 1, and its word is ignored */
+    uint32_t output_row_step; /* bytes from one row to the next */
 };
 
 /* Compiles into `code` (a multiple of 4): bytes used, a multiple of 4, or 0 if there is no room or no compiler. */
 uint32_t smg_dot_compile(const struct smg_dot *dot, void *code, uint32_t bytes);
 
-/* Computes and stores the outputs. code: what smg_dot_compile made of `dot`, or null to do without. */
+/* Computes and stores the outputs. code: what smg_dot_compile made of `dot`, whose weights it does not need any more; or
+ * null to do without. */
 void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs);
 
 /* Where the code after this one can lie: the bytes that smg_dot_compile returned for it. */

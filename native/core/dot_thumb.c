@@ -1,14 +1,15 @@
-/* Compiles dot products to Thumb instructions of ARMv6-M. What the code does for each pair:
+/* Dot products for ARMv6-M: compiled weights, and the frame that runs them.
  *
- *     head      r8, r9 (and r10, r11 for a second output channel) = bias
- *     taps      for every four words: ldmia r6!, {r2-r5}; for each of them and each weight that is not zero:
- *                   movs r7, #magnitude; muls r7, word; adds/subs accumulator, r7
- *               where the sum for pixel 0 might leave 16 bits, the accumulator (r0, r1) is unpacked into r8-r11
- *     outputs   requantisation, and the outputs are stored
- *     the next pair, or the end
+ * Compiled code of one or two output channels computes the sums of one pair of pixels:
  *
- * r6: the next word. r12: the output of pixel 0. r14: r6 during `outputs`. Stack: the pair to end at, the distance
- * of pixel 1's output, the return address.
+ *     for every four words: ldmia r6!, {r2-r5}; for each of them and each weight that is not zero:
+ *         movs r7, #magnitude; muls r7, word; adds/subs accumulator, r7
+ *     where the sum for pixel 0 might leave 16 bits, the accumulator (r0, r1) is unpacked into r8-r11
+ *     bx lr
+ *
+ * r6: the pair's first word. r8, r9: the sums of the first channel for pixels 0 and 1; r10, r11: of the second.
+ * The frame (run) presets the sums with the bias, calls the code, requantises the sums and stores the outputs, pair
+ * by pair and row by row. Only instructions with an 8-bit operand are ever written, whatever the weights are.
  */
 #include "dot.h"
 
@@ -16,78 +17,40 @@
 
 #include "thumb.h"
 
-enum { R0, R1, R2, R3, R4, R5, R6, R7, R8, R12 = 12, R14 = 14 };
-enum { ACCUMULATOR = R0, VALUES = R2, WORDS = R6, TEMPORARY = R7, SUMS = R8 };
-enum { STACK_END, STACK_DISTANCE, STACK_RETURN };
+enum { R0, R1, R2, R3, R4, R5, R6, R7, R8 };
+enum { ACCUMULATOR = R0, WORDS = R6, TEMPORARY = R7, SUMS = R8 };
 
-#define NO_SEGMENT 1024   /* more than the 255 that the magnitudes of a segment's weights may add up to */
-#define PRODUCT 8         /* halfwords that a weight can take: three, and unpacking before it */
-#define REST(channels) (44 + 72 * (channels)) /* halfwords that everything but the taps can take */
+#define NO_SEGMENT 1024 /* more than the 255 that the magnitudes of a segment's weights may add up to */
+#define GROUP_ROOM 152  /* bytes that the code of four words and two channels, and what ends the code, can take */
 
-/* A block of code starts with this. */
+/* How the sums of a channel become outputs, for `run`. Multiplier high * 2^17 + low * 2^3, n = -shift; products of a sum
+ * within 17 bits with high and low fit 32 bits. Sums from 2^(9 + n) on saturate, because multipliers are 2^30 at least. */
+struct requantization {
+    uint32_t bias;
+    uint32_t high;
+    uint32_t low;
+    uint32_t half;  /* of POSITIVE: both roundings and the zero point; of SIGNED: the second rounding and the zero point */
+    uint32_t shift; /* last shift to the right; form in bits 8 and 9. Of CALL nothing but these are used */
+    struct smg_channel channel;
+};
+
+enum form { POSITIVE = 0, SIGNED = 1, CALL = 2 };
+
+/* A block of code starts with this; what is compiled follows. */
 struct block {
     uint32_t bytes;
-    uint32_t entry; /* halfwords from the start of the block */
+    struct requantization channels[];
 };
 
-enum { POOL_LIMIT = 20 };
-
-struct emitter {
-    uint16_t *next;
-    uint16_t *end;
-    uint32_t pool_count;
-    uint32_t pool[POOL_LIMIT];    /* constants that follow the code */
-    uint16_t *sites[POOL_LIMIT]; /* the instruction that refers to each, or null */
-};
-
-static inline void emit(struct emitter *emitter, uint16_t instruction)
-{
-    *emitter->next++ = instruction;
-}
-
-/* An instruction (ldr or adr without its offset) that refers to a constant. */
-static void emit_constant(struct emitter *emitter, uint16_t instruction, uint32_t value)
-{
-    emitter->pool[emitter->pool_count] = value;
-    emitter->sites[emitter->pool_count++] = emitter->next;
-    emit(emitter, instruction);
-}
-
-static void emit_pool(struct emitter *emitter)
-{
-    if ((uintptr_t)emitter->next % 4 != 0) {
-        emit(emitter, 0);
-    }
-    for (uint32_t i = 0; i < emitter->pool_count; ++i) {
-        uint16_t *site = emitter->sites[i];
-        if (site != NULL) {
-            uintptr_t base = ((uintptr_t)site + 4) & ~(uintptr_t)3;
-            *site = (uint16_t)(*site | ((uintptr_t)emitter->next - base) / 4);
-        }
-        emit(emitter, (uint16_t)emitter->pool[i]);
-        emit(emitter, (uint16_t)(emitter->pool[i] >> 16));
-    }
-}
-
-static void emit_add(struct emitter *emitter, uint32_t rd, int32_t value)
-{
-    uint32_t rest = (uint32_t)(value < 0 ? -value : value);
-    while (rest != 0) {
-        uint32_t part = rest < 252 ? rest : 252;
-        emit(emitter, value < 0 ? thumb_subs_immediate(rd, part) : thumb_adds_immediate(rd, part));
-        rest -= part;
-    }
-}
-
-/* What the instructions for one channel's products are made of. emit_products knows where each field is. */
+/* What the instructions for one channel's products are made of. emit_row knows where each field is. */
 struct lane {
     const int8_t *weights; /* 0: of the next tap */
     uint32_t magnitudes;   /* 4: of the segment so far; NO_SEGMENT before the first */
-    uint16_t unpack[5];    /* 8: sum of pixel 0 += low half, sum of pixel 1 += high half */
-    uint16_t load;         /* 18: movs accumulator, #0 */
-    uint16_t negate;       /* 20: negs accumulator, accumulator */
-    uint16_t add;          /* 22: adds accumulator, accumulator, r7 */
-    uint16_t multiply;     /* 24: muls accumulator, r2, less muls r7, r2, modulo 2^16 */
+    uint32_t add;          /* 8: adds accumulator, accumulator, r7 */
+    uint16_t unpack[5];    /* 12: sum of pixel 0 += low half, sum of pixel 1 += high half */
+    uint16_t load;         /* 22: movs accumulator, #0 */
+    uint16_t negate;       /* 24: negs accumulator, accumulator */
+    uint16_t multiply;     /* 26: muls accumulator, r2, less muls r7, r2, modulo 2^16 */
 };
 
 static void open_lane(struct lane *lane, uint32_t channel, const int8_t *weights)
@@ -96,6 +59,7 @@ static void open_lane(struct lane *lane, uint32_t channel, const int8_t *weights
     uint32_t sums = SUMS + 2 * channel;
     lane->weights = weights;
     lane->magnitudes = NO_SEGMENT;
+    lane->add = thumb_adds(accumulator, accumulator, TEMPORARY);
     lane->unpack[0] = thumb_sxth(TEMPORARY, accumulator);
     lane->unpack[1] = thumb_add_to_high(sums, TEMPORARY);
     lane->unpack[2] = thumb_subs(accumulator, accumulator, TEMPORARY);
@@ -103,46 +67,73 @@ static void open_lane(struct lane *lane, uint32_t channel, const int8_t *weights
     lane->unpack[4] = thumb_add_to_high(sums + 1, accumulator);
     lane->load = thumb_movs_immediate(accumulator, 0);
     lane->negate = thumb_negs(accumulator, accumulator);
-    lane->add = thumb_adds(accumulator, accumulator, TEMPORARY);
     lane->multiply = (uint16_t)(accumulator - TEMPORARY);
 }
 
-/* Instructions for the products of `count` weights with the words in r2 and on; returns where the next ones go. For a
- * weight: nothing if it is zero; else movs r7, #magnitude; muls r7, word; adds or subs accumulator, accumulator, r7.
- * If the magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product.
- * In assembly because it runs once for each weight: 26 cycles for most, and 60 for the call. */
-__attribute__((naked)) static uint16_t *emit_products(SMG_READ_BY_ASSEMBLY uint16_t *next,
-                                                      SMG_READ_BY_ASSEMBLY struct lane *lane,
-                                                      SMG_READ_BY_ASSEMBLY uint32_t count)
+/* emit_row(next, lanes, columns, end, lanes_end): instructions for the products of a row of taps. Returns where the next
+ * ones go, or null if there is no room before `end`. For a weight: nothing if it is zero; else movs r7, #magnitude;
+ * muls r7, word; adds or subs accumulator, accumulator, r7. If the magnitudes of the segment leave no room for it, the
+ * accumulator is unpacked and starts with this product. In assembly because it runs once for each weight: 24 cycles for
+ * most, and 10 for the rest of it.
+ *
+ * r0 next, r1 lane, r2 minus the words left of the group, r3 end of the group's weights, r4 magnitudes, r5 muls r7, word;
+ * r8 movs r7, #0; r9 the lane's add; r10 lane; r11 columns left; r12 words of the group. */
+__attribute__((naked)) static uint16_t *
+emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *lanes,
+         SMG_READ_BY_ASSEMBLY uint32_t columns, SMG_READ_BY_ASSEMBLY const uint16_t *end,
+         SMG_READ_BY_ASSEMBLY const struct lane *lanes_end)
 {
     __asm volatile(".syntax unified\n"
-                   "push {r4-r7, lr}\n"
+                   "push {r1, r3-r7, lr}\n" /* [sp, #0]: lanes, [sp, #4]: end; 28 bytes */
                    "mov r4, r8\n"
                    "mov r5, r9\n"
                    "mov r6, r10\n"
-                   "push {r4-r6}\n"
-                   "mov r10, r1\n"
-                   "movs r3, #0x27\n" /* movs r7, #0 */
+                   "mov r7, r11\n"
+                   "push {r4-r7}\n" /* so lanes at 16, end at 20, lanes_end at 44 */
+                   "mov r11, r2\n"
+                   "movs r3, #0x27\n"
                    "lsls r3, r3, #8\n"
                    "mov r8, r3\n"
-                   "ldrh r3, [r1, #22]\n"
-                   "mov r9, r3\n"
-                   "ldr r3, [r1]\n"
-                   "ldr r4, [r1, #4]\n"
+
+                   "1: ldr r3, [sp, #20]\n" /* the next group */
+                   "subs r3, r3, r0\n"
+                   "cmp r3, #152\n"
+                   "blt 8f\n"
+                   "mov r2, r11\n"
+                   "cmp r2, #4\n"
+                   "bls 2f\n"
+                   "movs r2, #4\n"
+                   "2: mov r3, r11\n"
+                   "subs r3, r3, r2\n"
+                   "mov r11, r3\n"
+                   "mov r12, r2\n"
+                   "movs r3, #4\n" /* ldmia r6!, {r2 ...} */
+                   "lsls r3, r2\n"
+                   "subs r3, #4\n"
+                   "movs r4, #0xCE\n"
+                   "lsls r4, r4, #8\n"
+                   "adds r3, r3, r4\n"
+                   "strh r3, [r0]\n"
+                   "adds r0, #2\n"
+                   "ldr r1, [sp, #16]\n"
+
+                   "3: mov r10, r1\n" /* a lane's products */
+                   "ldmia r1!, {r3, r4, r5}\n"
+                   "mov r9, r5\n"
+                   "mov r2, r12\n"
+                   "adds r3, r3, r2\n"
+                   "negs r2, r2\n"
                    "movs r5, #0x43\n" /* muls r7, r2 */
                    "lsls r5, r5, #8\n"
                    "adds r5, #0x57\n"
-                   "1:\n"
-                   "movs r6, #0\n"
-                   "ldrsb r6, [r3, r6]\n"
-                   "adds r3, #1\n"
+                   "4: ldrsb r6, [r3, r2]\n"
                    "asrs r7, r6, #31\n"
                    "eors r6, r7\n"
                    "subs r6, r6, r7\n"
-                   "beq 2f\n"
+                   "beq 5f\n"
                    "adds r4, r4, r6\n"
                    "cmp r4, #255\n"
-                   "bhi 4f\n"
+                   "bhi 6f\n"
                    "add r6, r8\n"
                    "strh r6, [r0]\n"
                    "strh r5, [r0, #2]\n"
@@ -151,51 +142,60 @@ __attribute__((naked)) static uint16_t *emit_products(SMG_READ_BY_ASSEMBLY uint1
                    "subs r6, r6, r7\n"
                    "strh r6, [r0, #4]\n"
                    "adds r0, #6\n"
-                   "2:\n"
-                   "adds r5, #8\n" /* the next word */
-                   "subs r2, #1\n"
+                   "5: adds r5, #8\n" /* the next word */
+                   "adds r2, #1\n"
+                   "bne 4b\n"
+                   "mov r1, r10\n"
+                   "stmia r1!, {r3, r4}\n"
+                   "adds r1, #20\n"
+                   "ldr r3, [sp, #44]\n"
+                   "cmp r1, r3\n"
+                   "bne 3b\n"
+                   "mov r3, r11\n"
+                   "cmp r3, #0\n"
                    "bne 1b\n"
-                   "mov r1, r10\n"
-                   "str r3, [r1]\n"
-                   "str r4, [r1, #4]\n"
-                   "pop {r4-r6}\n"
-                   "mov r8, r4\n"
-                   "mov r9, r5\n"
-                   "mov r10, r6\n"
-                   "pop {r4-r7, pc}\n"
-                   "4:\n"
-                   "mov r1, r10\n"
+                   "b 9f\n"
+
+                   "6: mov r1, r10\n" /* the next segment */
                    "lsrs r4, r4, #10\n"
-                   "bne 5f\n"
-                   "ldrh r4, [r1, #8]\n"
-                   "strh r4, [r0]\n"
-                   "ldrh r4, [r1, #10]\n"
-                   "strh r4, [r0, #2]\n"
+                   "bne 7f\n"
                    "ldrh r4, [r1, #12]\n"
-                   "strh r4, [r0, #4]\n"
+                   "strh r4, [r0]\n"
                    "ldrh r4, [r1, #14]\n"
-                   "strh r4, [r0, #6]\n"
+                   "strh r4, [r0, #2]\n"
                    "ldrh r4, [r1, #16]\n"
+                   "strh r4, [r0, #4]\n"
+                   "ldrh r4, [r1, #18]\n"
+                   "strh r4, [r0, #6]\n"
+                   "ldrh r4, [r1, #20]\n"
                    "strh r4, [r0, #8]\n"
                    "adds r0, #10\n"
-                   "5:\n"
-                   "ldrh r4, [r1, #18]\n"
+                   "7: ldrh r4, [r1, #22]\n"
                    "adds r4, r4, r6\n"
                    "strh r4, [r0]\n"
-                   "ldrh r4, [r1, #24]\n"
+                   "ldrh r4, [r1, #26]\n"
                    "adds r4, r4, r5\n"
                    "strh r4, [r0, #2]\n"
                    "adds r0, #4\n"
                    "movs r4, r6\n"
                    "cmp r7, #0\n"
-                   "beq 2b\n"
-                   "ldrh r7, [r1, #20]\n"
+                   "beq 5b\n"
+                   "ldrh r7, [r1, #24]\n"
                    "strh r7, [r0]\n"
                    "adds r0, #2\n"
-                   "b 2b\n");
+                   "b 5b\n"
+
+                   "8: movs r0, #0\n"
+                   "9: pop {r4-r7}\n"
+                   "mov r8, r4\n"
+                   "mov r9, r5\n"
+                   "mov r10, r6\n"
+                   "mov r11, r7\n"
+                   "pop {r1, r3-r7, pc}\n");
 }
 
-static bool emit_taps(struct emitter *emitter, const struct smg_dot *dot)
+/* The taps of all channels; returns where the code ends, or null if there is no room for it before `end`. */
+static uint16_t *emit_taps(uint16_t *next, const uint16_t *end, const struct smg_dot *dot)
 {
     uint32_t gap = 4 * (dot->row_words - dot->columns);
     struct lane lanes[2];
@@ -203,260 +203,176 @@ static bool emit_taps(struct emitter *emitter, const struct smg_dot *dot)
         open_lane(&lanes[channel], channel, dot->weights + channel * dot->rows * dot->columns);
     }
     for (uint32_t row = 0; row < dot->rows; ++row) {
-        if (row != 0) {
-            emit_add(emitter, WORDS, (int32_t)gap);
+        for (uint32_t left = row == 0 ? 0 : gap, part; left != 0; left -= part) {
+            if (next >= end) {
+                return NULL;
+            }
+            part = left < 252 ? left : 252;
+            *next++ = thumb_adds_immediate(WORDS, part);
         }
-        for (uint32_t left = dot->columns, count; left != 0; left -= count) {
-            count = left < 4 ? left : 4;
-            if (emitter->end - emitter->next < (int32_t)(1 + count * dot->count * PRODUCT)) {
-                return false;
-            }
-            emit(emitter, thumb_ldmia(WORDS, VALUES, count));
-            for (uint32_t channel = 0; channel < dot->count; ++channel) {
-                emitter->next = emit_products(emitter->next, &lanes[channel], count);
-            }
+        next = emit_row(next, lanes, dot->columns, end, lanes + dot->count);
+        if (next == NULL) {
+            return NULL;
         }
     }
     for (uint32_t channel = 0; channel < dot->count; ++channel) {
         for (uint32_t i = 0; i < 5 && lanes[channel].magnitudes != NO_SEGMENT; ++i) {
-            emit(emitter, lanes[channel].unpack[i]);
+            *next++ = lanes[channel].unpack[i];
         }
     }
-    return true;
+    *next++ = thumb_bx(14);
+    return next;
 }
 
-/* How the outputs of a channel are requantised. With n = -shift, the multiplier is
- * (high * 2^bits + low) * 2^(31 - 2 * bits), and the products of a sum below 2^(31 - bits) with high and low fit 32
- * bits. Larger sums saturate: from 2^(9 + n) on, for multipliers of 2^30 and more. */
-struct plan {
-    uint32_t bits; /* 0: by calling output_of */
-    uint32_t shift;
-    uint32_t constants[3]; /* high, low, half; or what is called and its arguments */
-};
-
-/* What compiled code calls. */
-static int8_t output_of(const struct smg_channels *channels, uint32_t channel, uint32_t accumulator)
-{
-    struct smg_channel numbers;
-    smg_channels_read(channels, channel, &numbers);
-    return smg_channel_output(channels->step, &numbers, accumulator);
-}
-
-static struct plan plan_channel(const struct smg_channels *channels, uint32_t channel)
-{
-    struct plan plan;
-    struct smg_channel numbers;
-    smg_channels_read(channels, channel, &numbers);
-    uint32_t multiplier = (uint32_t)numbers.multiplier;
-    int32_t shift = numbers.shift;
-    uint32_t bits = shift >= -8 ? 14 : (uint32_t)(22 + shift);
-    uint32_t unused = 31 - 2 * bits;
-    plan.shift = (uint32_t)-shift;
-    if (shift > 0 || shift < -10 || multiplier >> 30 == 0 || (multiplier & ((UINT32_C(1) << unused) - 1)) != 0) {
-        plan.bits = 0;
-        plan.constants[0] = (uint32_t)(uintptr_t)channels;
-        plan.constants[1] = channel;
-        plan.constants[2] = (uint32_t)(uintptr_t)output_of;
-        return plan;
-    }
-    plan.bits = bits;
-    plan.constants[0] = multiplier >> (unused + bits);
-    plan.constants[1] = multiplier >> unused & ((UINT32_C(1) << bits) - 1);
-    plan.constants[2] = UINT32_C(1) << (bits - 1);
-    return plan;
-}
-
-/* r1 = 0 or `highest`, by the sign of r0. Four halfwords. */
-static void emit_saturation(struct emitter *emitter, uint32_t highest)
-{
-    emit(emitter, thumb_mvns(R1, R0));
-    emit(emitter, thumb_asrs(R1, R1, 31));
-    emit(emitter, thumb_movs_immediate(R0, highest));
-    emit(emitter, thumb_ands(R1, R0));
-}
-
-/* The output of r0, from 0 up to `highest`, in r1. The lowest output stands for the zero point: what is below it need
- * not be rounded, and both roundings are one, in r4. */
-static void emit_positive(struct emitter *emitter, const struct plan *plan, uint32_t highest)
-{
-    emit(emitter, thumb_lsrs(R1, R0, 31 - plan->bits));
-    emit(emitter, thumb_bne(10)); /* negative or large */
-    emit(emitter, thumb_lsls(R1, R0, 0));
-    emit(emitter, thumb_muls(R1, R2));
-    emit(emitter, thumb_muls(R0, R3));
-    emit(emitter, thumb_lsrs(R0, R0, plan->bits));
-    emit(emitter, thumb_adds(R1, R1, R0));
-    emit(emitter, thumb_adds(R1, R1, R4));
-    emit(emitter, thumb_lsrs(R1, R1, plan->bits + plan->shift));
-    emit(emitter, thumb_cmp_immediate(R1, highest));
-    emit(emitter, thumb_bls(5));
-    emit_saturation(emitter, highest); /* r0 is positive here */
-}
-
-/* The same for any zero point: to the nearest at each step, halves away from zero at the second. above: the zero
- * point minus the lowest output. */
-static void emit_signed(struct emitter *emitter, const struct plan *plan, int32_t above, uint32_t highest)
-{
-    emit(emitter, thumb_asrs(R1, R0, 31 - plan->bits));
-    emit(emitter, thumb_adds_immediate(R1, 1));
-    emit(emitter, thumb_cmp_immediate(R1, 1));
-    uint16_t *large = emitter->next++;
-    emit(emitter, thumb_lsls(R1, R0, 0));
-    emit(emitter, thumb_muls(R1, R2));
-    emit(emitter, thumb_muls(R0, R3));
-    emit(emitter, thumb_asrs(R0, R0, plan->bits));
-    emit(emitter, thumb_adds(R1, R1, R0));
-    emit(emitter, thumb_adds(R1, R1, R4));
-    emit(emitter, thumb_asrs(R1, R1, plan->bits));
-    if (plan->shift != 0) {
-        emit(emitter, thumb_asrs(R0, R1, 31));
-        emit(emitter, thumb_adds(R1, R1, R0));
-        emit_add(emitter, R1, INT32_C(1) << (plan->shift - 1));
-        emit(emitter, thumb_asrs(R1, R1, plan->shift));
-    }
-    emit_add(emitter, R1, above);
-    emit(emitter, thumb_cmp_immediate(R1, highest));
-    emit(emitter, thumb_bls(6));
-    emit(emitter, thumb_lsls(R0, R1, 0));
-    *large = thumb_bhi((int32_t)(emitter->next - large));
-    emit_saturation(emitter, highest);
-}
-
-/* Both pixels' outputs of one channel, stored at r6 and r6 + r5. */
-static void emit_outputs(struct emitter *emitter, const struct smg_dot *dot, uint32_t channel)
+static void plan_outputs(struct requantization *result, const struct smg_dot *dot, uint32_t index)
 {
     const struct smg_step *step = dot->channels->step;
-    int32_t lowest = step->record->activation_min;
-    int32_t above = step->output->zero_point - lowest;
-    uint32_t highest = (uint32_t)(step->record->activation_max - lowest);
-    struct plan plan = plan_channel(dot->channels, dot->channel + channel);
-    if (plan.bits != 0 && above == 0 && plan.shift != 0) {
-        plan.constants[2] += plan.constants[2] << plan.shift;
-    }
-    if (plan.bits != 0) {
-        emit_constant(emitter, thumb_adr(R7, 0), plan.constants[0]);
-        for (uint32_t i = 1; i < 3; ++i) {
-            emitter->pool[emitter->pool_count] = plan.constants[i];
-            emitter->sites[emitter->pool_count++] = NULL;
-        }
-        emit(emitter, thumb_ldmia(R7, R2, 3));
-    }
-    for (uint32_t pixel = 2; pixel-- > 0;) {
-        uint32_t sum = SUMS + 2 * channel + pixel;
-        if (plan.bits == 0) {
-            emit_constant(emitter, thumb_ldr_literal(R0, 0), plan.constants[0]);
-            emit_constant(emitter, thumb_ldr_literal(R1, 0), plan.constants[1]);
-            emit_constant(emitter, thumb_ldr_literal(R3, 0), plan.constants[2]);
-            emit(emitter, thumb_mov_from_high(R2, sum));
-            emit(emitter, thumb_mov_from_high(R7, R14));
-            emit(emitter, thumb_push(1 << R6 | 1 << R7));
-            emit(emitter, thumb_blx(R3));
-            emit(emitter, thumb_pop(1 << R6 | 1 << R7));
-            emit(emitter, thumb_mov_to_high(R14, R7));
-            emit(emitter, thumb_lsls(R1, R0, 0));
-        } else {
-            emit(emitter, thumb_mov_from_high(R0, sum));
-            if (above == 0) {
-                emit_positive(emitter, &plan, highest);
-            } else {
-                emit_signed(emitter, &plan, above, highest);
-            }
-            emit_add(emitter, R1, lowest);
-        }
-        emit(emitter, pixel == 1 ? thumb_strb_register(R1, R6, R5) : thumb_strb(R1, R6, 0));
-    }
-}
-
-/* rd += value */
-static void emit_step(struct emitter *emitter, uint32_t rd, int32_t value)
-{
-    if (value > -505 && value < 505) {
-        emit_add(emitter, rd, value);
-    } else {
-        emit_constant(emitter, thumb_ldr_literal(R0, 0), (uint32_t)value);
-        emit(emitter, thumb_adds(rd, rd, R0));
-    }
-}
-
-static uint32_t channel_bias(const struct smg_dot *dot, uint32_t channel)
-{
+    struct smg_channel channel;
+    smg_channels_read(dot->channels, dot->channel + index, &channel);
     uint32_t taps = dot->rows * dot->columns;
-    const int8_t *weights = dot->weights + channel * taps;
+    const int8_t *weights = dot->weights + index * taps;
     uint32_t sum = 0;
     for (uint32_t i = 0; i < taps; ++i) {
         sum += (uint32_t)(int32_t)weights[i];
     }
-    uint32_t zero_point = (uint32_t)(int32_t)dot->channels->step->input->zero_point;
-    struct smg_channel numbers;
-    smg_channels_read(dot->channels, dot->channel + channel, &numbers);
-    return numbers.bias - sum * zero_point;
-}
-
-/* Everything after the taps; returns where the code is entered. */
-static const uint16_t *emit_rest(struct emitter *emitter, const struct smg_dot *dot, const uint16_t *taps)
-{
-    emit(emitter, thumb_mov_to_high(R14, R6));
-    emit(emitter, thumb_mov_from_high(R6, R12));
-    emit(emitter, thumb_ldr_stack(R5, STACK_DISTANCE));
-    for (uint32_t channel = 0; channel < dot->count; ++channel) {
-        if (channel != 0) {
-            emit(emitter, thumb_adds_immediate(R6, 1));
-        }
-        emit_outputs(emitter, dot, channel);
+    result->channel = channel;
+    result->bias = channel.bias - sum * (uint32_t)(int32_t)step->input->zero_point;
+    uint32_t multiplier = (uint32_t)channel.multiplier;
+    int32_t right = -channel.shift;
+    if (right < 1 || right > 8 || multiplier >> 30 == 0 || multiplier % 8 != 0) {
+        result->shift = CALL << 8;
+        return;
     }
-    emit_step(emitter, R6, (int32_t)(dot->output_step - (dot->count - 1)));
-    emit(emitter, thumb_mov_to_high(R12, R6));
-    emit(emitter, thumb_mov_from_high(R6, R14));
-    emit_step(emitter, R6,
-              4 * (int32_t)(dot->pair_words - ((dot->rows - 1) * dot->row_words + dot->columns)));
-    emit(emitter, thumb_ldr_stack(R7, STACK_END));
-    emit(emitter, thumb_cmp(R6, R7));
-    emit(emitter, thumb_bne(3));
-    emit(emitter, thumb_ldr_stack(R0, STACK_RETURN));
-    emit(emitter, thumb_bx(R0));
-    const uint16_t *entry = emitter->next;
-    for (uint32_t channel = 0; channel < dot->count; ++channel) {
-        emit_constant(emitter, thumb_ldr_literal(R0, 0), channel_bias(dot, channel));
-        emit(emitter, thumb_mov_to_high(SUMS + 2 * channel, R0));
-        emit(emitter, thumb_mov_to_high(SUMS + 2 * channel + 1, R0));
-    }
-    if (emitter->next - taps < 1000) {
-        emit(emitter, thumb_b((int32_t)(taps - emitter->next)));
+    int32_t zero_point = step->output->zero_point;
+    bool positive = zero_point == step->record->activation_min && zero_point < 0;
+    result->high = multiplier >> 17;
+    result->low = multiplier >> 3 & 0x3FFF;
+    if (positive) { /* sums below 0 give the zero point: both roundings are one */
+        uint32_t bits = 14 + (uint32_t)right;
+        result->half = (UINT32_C(1) << 13) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);
+        result->shift = bits | POSITIVE << 8;
     } else {
-        emit_constant(emitter, thumb_ldr_literal(R0, 0), (uint32_t)(uintptr_t)taps | 1);
-        emit(emitter, thumb_bx(R0));
+        result->half = (UINT32_C(1) << (right - 1)) + ((uint32_t)zero_point << right);
+        result->shift = (uint32_t)right | SIGNED << 8;
     }
-    emit_pool(emitter);
-    return entry;
 }
 
 uint32_t smg_dot_compile(const struct smg_dot *dot, void *code, uint32_t bytes)
 {
-    uint32_t gap = 4 * (dot->row_words - dot->columns);
-    uint32_t rest = REST(dot->count) + (dot->rows - 1) * (smg_divide(gap, 252) + 1);
-    if (bytes < sizeof(struct block) + 2 * rest) {
-        return 0;
-    }
     struct block *block = code;
-    uint16_t *taps = (uint16_t *)(block + 1);
-    struct emitter emitter;
-    emitter.next = taps;
-    emitter.end = (uint16_t *)code + bytes / 2 - rest;
-    emitter.pool_count = 0;
-    if (!emit_taps(&emitter, dot)) {
+    uint32_t header = (uint32_t)(sizeof(*block) + dot->count * sizeof(block->channels[0]));
+    if (bytes < header) {
         return 0;
     }
-    const uint16_t *entry = emit_rest(&emitter, dot, taps);
-    block->bytes = (uint32_t)((uint8_t *)emitter.next - (uint8_t *)code);
-    block->entry = (uint32_t)(entry - (const uint16_t *)code);
+    uint16_t *start = (uint16_t *)(void *)((uint8_t *)code + header);
+    const uint16_t *end = (const uint16_t *)(void *)((uint8_t *)code + bytes);
+    uint16_t *next = emit_taps(start, end, dot);
+    if (next == NULL) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < dot->count; ++i) {
+        plan_outputs(&block->channels[i], dot, i);
+    }
+    block->bytes = smg_align4((uint32_t)((uint8_t *)next - (uint8_t *)code));
     return block->bytes;
 }
 
-/* call(entry, words, end, outputs, distance): runs compiled code, whose registers and stack are described above. */
-__attribute__((naked)) static void
-call(SMG_READ_BY_ASSEMBLY const void *entry, SMG_READ_BY_ASSEMBLY const uint32_t *words,
-     SMG_READ_BY_ASSEMBLY const uint32_t *end, SMG_READ_BY_ASSEMBLY int8_t *outputs,
-     SMG_READ_BY_ASSEMBLY uint32_t distance)
+/* What `run` works with; it knows where each field is. Steps are in bytes. */
+struct frame {
+    const void *code;         /* 0 */
+    uint32_t words_step;      /* 4: from the end of a pair's taps to the next pair */
+    const uint32_t *end;      /* 8: where the row's pairs end */
+    int8_t *output;           /* 12: of the next pair, first channel, pixel 0 */
+    uint32_t distance;        /* 16: from pixel 0 to pixel 1 */
+    uint32_t output_step;     /* 20: from the last channel of a pair to the first one of the next */
+    int32_t lowest;           /* 24 */
+    int32_t highest;          /* 28 */
+    const struct smg_step *step;                  /* 32 */
+    const struct requantization *requantization; /* 36: of the first channel, 32 bytes each */
+    uint32_t words;           /* 40: the next pair, while its outputs are stored */
+    uint32_t count;           /* 44: channels */
+    uint32_t rows;            /* 48: left, at least 1 */
+    uint32_t row_step;        /* 52: from the end of a row's pairs to the next row */
+    uint32_t end_step;        /* 56: from one row's end to the next one's */
+    uint32_t output_row_step; /* 60: from where a row's outputs end to the next row's */
+};
+
+typedef char smg_assert_requantization[sizeof(struct requantization) == 32 ? 1 : -1];
+typedef char smg_assert_frame[offsetof(struct frame, output_row_step) == 60 ? 1 : -1];
+
+/* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. Sums below 0 give the lowest output,
+ * which is that of the zero point. 14 cycles for most. */
+#define POSITIVE_OUTPUT(sum)                                                                                           \
+    "mov r0, " sum "\n"                                                                                                \
+    "lsrs r1, r0, #17\n"                                                                                               \
+    "bne 11f\n"                                                                                                        \
+    "movs r1, r0\n"                                                                                                    \
+    "muls r1, r2\n"                                                                                                    \
+    "muls r0, r3\n"                                                                                                    \
+    "lsrs r0, r0, #14\n"                                                                                               \
+    "adds r1, r1, r0\n"                                                                                                \
+    "adds r1, r1, r4\n"                                                                                                \
+    "asrs r1, r5\n"                                                                                                    \
+    "cmp r1, r7\n"                                                                                                     \
+    "ble 12f\n"                                                                                                        \
+    "11: movs r1, r7\n"                                                                                                \
+    "cmp r0, #0\n" /* neither shifts nor products have made it negative */                                             \
+    "bge 12f\n"                                                                                                        \
+    "mov r1, r12\n"                                                                                                    \
+    "ldr r1, [r1, #24]\n"                                                                                              \
+    "12:\n"
+
+/* The same for any zero point: to the nearest at each step, halves away from zero at the second. */
+#define SIGNED_OUTPUT(sum)                                                                                             \
+    "mov r0, " sum "\n"                                                                                                \
+    "asrs r1, r0, #17\n"                                                                                               \
+    "adds r1, #1\n"                                                                                                    \
+    "cmp r1, #1\n"                                                                                                     \
+    "bhi 21f\n"                                                                                                        \
+    "movs r1, r0\n"                                                                                                    \
+    "muls r1, r2\n"                                                                                                    \
+    "muls r0, r3\n"                                                                                                    \
+    "asrs r0, r0, #14\n"                                                                                               \
+    "adds r1, r1, r0\n"                                                                                                \
+    "movs r0, #1\n"                                                                                                    \
+    "lsls r0, r0, #13\n"                                                                                               \
+    "adds r1, r1, r0\n"                                                                                                \
+    "asrs r1, r1, #14\n"                                                                                               \
+    "asrs r0, r1, #31\n"                                                                                               \
+    "adds r1, r1, r0\n"                                                                                                \
+    "adds r1, r1, r4\n"                                                                                                \
+    "asrs r1, r5\n"                                                                                                    \
+    "movs r0, r1\n"                                                                                                    \
+    "21: cmp r0, r7\n" /* r0: a large sum, or the output before it is clamped */                                       \
+    "ble 22f\n"                                                                                                        \
+    "movs r0, r7\n"                                                                                                    \
+    "22: mov r1, r12\n"                                                                                                \
+    "ldr r1, [r1, #24]\n"                                                                                              \
+    "cmp r0, r1\n"                                                                                                     \
+    "ble 23f\n"                                                                                                        \
+    "movs r1, r0\n"                                                                                                    \
+    "23:\n"
+
+/* Stores r1 as the output of pixel 1. */
+#define STORE_PIXEL_1                                                                                                  \
+    "mov r0, r12\n"                                                                                                    \
+    "ldr r0, [r0, #16]\n"                                                                                              \
+    "strb r1, [r6, r0]\n"
+
+/* The outputs of one channel for the sums in r8 and r9. r6: of pixel 0; r7: struct requantization, from `high` on. */
+#define OUTPUTS                                                                                                        \
+    "ldmia r7!, {r2-r5}\n"                                                                                             \
+    "lsrs r0, r5, #8\n"                                                                                                \
+    "beq 13f\n"                                                                                                        \
+    "bl 50f\n"                                                                                                         \
+    "b 14f\n"                                                                                                          \
+    "13: mov r7, r12\n"                                                                                                \
+    "ldr r7, [r7, #28]\n" POSITIVE_OUTPUT("r9") STORE_PIXEL_1 POSITIVE_OUTPUT("r8") "strb r1, [r6]\n"                  \
+    "14:\n"
+
+/* Runs compiled code for all pairs that the frame names, from `words` on. r12: the frame. */
+__attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
+                                       SMG_READ_BY_ASSEMBLY const uint32_t *words)
 {
     __asm volatile(".syntax unified\n"
                    "push {r4-r7, lr}\n"
@@ -465,31 +381,121 @@ call(SMG_READ_BY_ASSEMBLY const void *entry, SMG_READ_BY_ASSEMBLY const uint32_t
                    "mov r6, r10\n"
                    "mov r7, r11\n"
                    "push {r4-r7}\n"
-                   "ldr r4, [sp, #36]\n"
-                   "adr r5, 1f\n"
-                   "adds r5, #1\n"
-                   "push {r2, r4, r5}\n"
-                   "mov r12, r3\n"
+                   "mov r12, r0\n"
                    "movs r6, r1\n"
                    "dsb\n"
                    "isb\n"
-                   "bx r0\n"
-                   ".balign 4\n"
-                   "1:\n"
-                   "add sp, #12\n"
-                   "pop {r4-r7}\n"
+                   "1: mov r7, r12\n"
+                   "ldr r5, [r7, #36]\n"
+                   "ldr r0, [r5]\n"
+                   "mov r8, r0\n"
+                   "mov r9, r0\n"
+                   "ldr r0, [r5, #32]\n" /* for a single channel a word of its code, which nobody uses */
+                   "mov r10, r0\n"
+                   "mov r11, r0\n"
+                   "ldr r0, [r7]\n"
+                   "blx r0\n"
+                   "mov r7, r12\n"
+                   "ldr r0, [r7, #4]\n"
+                   "adds r6, r6, r0\n"
+                   "str r6, [r7, #40]\n"
+                   "ldr r6, [r7, #12]\n"
+                   "ldr r7, [r7, #36]\n"
+                   "adds r7, #4\n"
+                   OUTPUTS
+                   "mov r7, r12\n"
+                   "ldr r0, [r7, #44]\n"
+                   "cmp r0, #1\n"
+                   "beq 2f\n"
+                   "mov r8, r10\n"
+                   "mov r9, r11\n"
+                   "adds r6, #1\n"
+                   "ldr r7, [r7, #36]\n"
+                   "adds r7, #36\n"
+                   OUTPUTS
+                   "mov r7, r12\n"
+                   "2: ldr r0, [r7, #20]\n"
+                   "adds r6, r6, r0\n"
+                   "str r6, [r7, #12]\n"
+                   "ldr r6, [r7, #40]\n"
+                   "ldr r0, [r7, #8]\n"
+                   "cmp r6, r0\n"
+                   "bne 1b\n"
+                   "ldr r0, [r7, #48]\n" /* the next row */
+                   "subs r0, #1\n"
+                   "beq 3f\n"
+                   "str r0, [r7, #48]\n"
+                   "ldr r0, [r7, #8]\n"
+                   "ldr r1, [r7, #56]\n"
+                   "adds r0, r0, r1\n"
+                   "str r0, [r7, #8]\n"
+                   "ldr r0, [r7, #12]\n"
+                   "ldr r1, [r7, #60]\n"
+                   "adds r0, r0, r1\n"
+                   "str r0, [r7, #12]\n"
+                   "ldr r0, [r7, #52]\n"
+                   "adds r6, r6, r0\n"
+                   "b 1b\n"
+                   "3: pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
                    "mov r10, r6\n"
                    "mov r11, r7\n"
-                   "pop {r4-r7, pc}\n");
+                   "pop {r4-r7, pc}\n"
+
+                   /* OUTPUTS for the other forms; r7: its struct smg_channel, r0: the form */
+                   "50: cmp r0, #1\n"
+                   "bne 51f\n"
+                   "mov r7, r12\n"
+                   "ldr r7, [r7, #28]\n"
+                   SIGNED_OUTPUT("r9")
+                   STORE_PIXEL_1
+                   SIGNED_OUTPUT("r8")
+                   "strb r1, [r6]\n"
+                   "bx lr\n"
+                   "51: mov r0, r12\n"
+                   "push {r0, r6, r7, lr}\n"
+                   "ldr r0, [r0, #32]\n"
+                   "movs r1, r7\n"
+                   "mov r2, r9\n"
+                   "bl smg_channel_output\n"
+                   "ldr r1, [sp]\n"
+                   "ldr r1, [r1, #16]\n"
+                   "ldr r2, [sp, #4]\n"
+                   "strb r0, [r2, r1]\n"
+                   "ldr r0, [sp]\n"
+                   "ldr r0, [r0, #32]\n"
+                   "ldr r1, [sp, #8]\n"
+                   "mov r2, r8\n"
+                   "bl smg_channel_output\n"
+                   "ldr r2, [sp, #4]\n"
+                   "strb r0, [r2]\n"
+                   "pop {r0, r6, r7}\n"
+                   "mov r12, r0\n"
+                   "pop {pc}\n");
 }
 
 void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
 {
     const struct block *block = code;
-    const uint32_t *end = pairs->words + pairs->count * dot->pair_words;
-    call((const uint8_t *)code + 2 * block->entry + 1, pairs->words, end, pairs->outputs, pairs->distance);
+    const struct smg_operator_record *record = dot->channels->step->record;
+    struct frame frame;
+    frame.code = (const uint8_t *)&block->channels[dot->count] + 1; /* Thumb */
+    frame.words_step = 4 * (dot->pair_words - ((dot->rows - 1) * dot->row_words + dot->columns));
+    frame.end = pairs->words + pairs->count * dot->pair_words;
+    frame.output = pairs->outputs;
+    frame.distance = pairs->distance;
+    frame.output_step = dot->output_step - (dot->count - 1);
+    frame.lowest = record->activation_min;
+    frame.highest = record->activation_max;
+    frame.step = dot->channels->step;
+    frame.requantization = block->channels;
+    frame.count = dot->count;
+    frame.rows = pairs->rows;
+    frame.row_step = 4 * (pairs->row_words - pairs->count * dot->pair_words);
+    frame.end_step = 4 * pairs->row_words;
+    frame.output_row_step = pairs->output_row_step - pairs->count * dot->output_step;
+    run(&frame, pairs->words);
 }
 
 #endif
