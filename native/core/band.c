@@ -21,10 +21,14 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     band->tile = step->record->tile;
     uint32_t width = (band->output_w - 1) * window->stride_w + window->kernel_w;
     uint32_t inside = width - window->pad_left;
+    uint32_t pixels = inside < band->input_w ? inside : band->input_w; /* that a row holds */
     band->row_words = width * channels;
     band->left = window->pad_left * channels;
-    band->pixels = inside < band->input_w ? inside : band->input_w;
     band->row_bytes = band->input_w * input[3];
+    band->gather.step = channels == 1 ? input[3] : 1;
+    band->gather.span = pixels * input[3];
+    band->gather.row_gap = band->row_bytes - band->gather.span;
+    band->gather.words_gap = 4 * (band->row_words - pixels * channels);
     uint32_t taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
     uint32_t period = 2 * (uint32_t)window->stride_h;
     band->period = taps_h < period ? taps_h : period;
@@ -59,51 +63,64 @@ void smg_band_rewind(struct smg_band *band, uint32_t channel)
     band->next_y = 0u - band->step->record->parameters.window.pad_top;
 }
 
-/* Pixels of two rows, side by side. Apart from the rest, so that all it needs is in registers. */
-static __attribute__((noinline)) void gather_all(uint32_t *words, const int8_t *row0, const int8_t *row1,
-                                                 uint32_t count)
+#if !SMG_THUMB_1
+
+void smg_gather(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape)
 {
-    for (uint32_t i = 0; i < count; ++i) {
-        words[i] = smg_pair(row0[i], row1[i]);
+    for (uint32_t row = 0; row < shape->rows; ++row) {
+        for (uint32_t offset = 0; offset != shape->span; offset += shape->step) {
+            *words++ = smg_pair(row0[offset], row1[offset]);
+        }
+        row0 += shape->span + shape->row_gap;
+        row1 += shape->span + shape->row_gap;
+        words += shape->words_gap / 4;
     }
 }
 
-/* The same with any distance between the values of a row, 0 for one value over and over. */
-static __attribute__((noinline)) void gather_steps(uint32_t *words, const int8_t *row0, const int8_t *row1,
-                                                   uint32_t count, uint32_t step0, uint32_t step1)
+#endif
+
+/* A row of words of which one half or both are padding. */
+static void gather_edge(const struct smg_band *band, uint32_t *words, const int8_t *row0, const int8_t *row1)
 {
-    for (uint32_t *end = words + count; words < end; ++words) {
-        *words = smg_pair(*row0, *row1);
-        row0 += step0;
-        row1 += step1;
+    uint32_t step = band->gather.step;
+    int32_t zero_point = band->step->input->zero_point;
+    for (uint32_t offset = 0; offset != band->gather.span; offset += step) {
+        *words++ = smg_pair(row0 == NULL ? zero_point : row0[offset], row1 == NULL ? zero_point : row1[offset]);
     }
 }
 
-static void gather_row(const struct smg_band *band, uint32_t *words, uint32_t y)
+/* Gathers the next rows, at most `rows`: as many as lie inside the input, or a single one that does not. */
+static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t rows)
 {
-    const struct smg_step *step = band->step;
-    uint32_t y1 = y + step->record->parameters.window.stride_h;
-    uint32_t count = band->pixels * band->channels;
-    const int8_t *start = step->input_data + band->channel;
-    const int8_t *row0 = start + y * band->row_bytes;
-    const int8_t *row1 = start + y1 * band->row_bytes;
-    if (y < band->input_h && y1 < band->input_h && band->channels != 1) {
-        gather_all(words, row0, row1, count);
-        return;
+    uint32_t y0 = band->next_y;
+    uint32_t y1 = y0 + band->step->record->parameters.window.stride_h;
+    const int8_t *start = band->step->input_data + band->channel;
+    const int8_t *row0 = y0 < band->input_h ? start + y0 * band->row_bytes : NULL;
+    const int8_t *row1 = y1 < band->input_h ? start + y1 * band->row_bytes : NULL;
+    if (row0 == NULL || row1 == NULL) {
+        gather_edge(band, words, row0, row1);
+        return 1;
     }
-    uint32_t distance = band->channels == 1 ? step->input->dimensions[3] : 1;
-    uint32_t step0 = y < band->input_h ? distance : 0;
-    uint32_t step1 = y1 < band->input_h ? distance : 0;
-    const int8_t *padding = &step->input->zero_point;
-    gather_steps(words, step0 != 0 ? row0 : padding, step1 != 0 ? row1 : padding, count, step0, step1);
+    uint32_t inside = band->input_h - y1;
+    band->gather.rows = rows < inside ? rows : inside;
+    smg_gather(words, row0, row1, &band->gather);
+    return band->gather.rows;
 }
 
 void smg_band_fill(struct smg_band *band, uint32_t pairs)
 {
     uint32_t left_out = 2 * band->step->record->parameters.window.stride_h - band->period;
-    for (uint32_t needed = rows(band, pairs); band->ready < needed; ++band->ready) {
-        gather_row(band, band->words + band->ready * band->row_words + band->left, band->next_y++);
-        if (++band->phase == band->period) {
+    uint32_t needed = rows(band, pairs);
+    while (band->ready < needed) {
+        uint32_t count = needed - band->ready;
+        if (left_out != 0 && count > band->period - band->phase) {
+            count = band->period - band->phase;
+        }
+        count = gather_rows(band, band->words + band->ready * band->row_words + band->left, count);
+        band->ready += count;
+        band->next_y += count;
+        band->phase += count;
+        if (left_out != 0 && band->phase == band->period) {
             band->phase = 0;
             band->next_y += left_out;
         }

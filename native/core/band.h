@@ -13,6 +13,18 @@
 
 #include "dot.h"
 
+/* Rows of values to be gathered. Bytes; the assembly of band_thumb.c knows where the fields are. */
+struct smg_gather {
+    uint32_t span;       /* 0: of the values of a row, with what lies between them; a multiple of `step`, at least one */
+    uint32_t step;       /* 4: from one value to the next */
+    uint32_t rows;       /* 8: at least 1 */
+    uint32_t row_gap;    /* 12: from the end of a row's span to the next row */
+    uint32_t words_gap;  /* 16: from the end of a row's words to those of the next one */
+};
+
+/* Words of the values of two rows, side by side. */
+void smg_gather(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape);
+
 struct smg_band {
     const struct smg_step *step;
     uint32_t channel;      /* first channel */
@@ -23,14 +35,14 @@ struct smg_band {
     uint32_t output_w;
     uint32_t row_words;
     uint32_t left;         /* words of a row that are padding on the left */
-    uint32_t pixels;       /* of the input, that a row holds */
     uint32_t row_bytes;    /* of the input */
     uint32_t tile;         /* pairs of output rows in a block */
     uint32_t *words;       /* row 0 */
     uint32_t period;       /* rows from one pair of output rows to the next; rows that no tap reads are left out */
     uint32_t ready;        /* rows that are in the band */
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
-    uint32_t phase;        /* of that row in its period */
+    uint32_t phase;        /* of that row in its period, if rows are left out */
+    struct smg_gather gather; /* of a row */
 };
 
 /* The shapes, with so many channels of the input; nothing is gathered yet. */
