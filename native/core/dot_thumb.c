@@ -30,7 +30,8 @@ struct requantization {
     uint32_t high;
     uint32_t low;
     uint32_t half;  /* of POSITIVE: both roundings and the zero point; of SIGNED: the second rounding and the zero point */
-    uint32_t shift; /* last shift to the right; form in bits 8 and 9. Of CALL nothing but these are used */
+    uint32_t shift; /* last shift to the right; form in bits 8 and 9. Of CALL nothing but the form is used */
+    int32_t highest;
     struct smg_channel channel;
 };
 
@@ -39,6 +40,7 @@ enum form { POSITIVE = 0, SIGNED = 1, CALL = 2 };
 /* A block of code starts with this; what is compiled follows. */
 struct block {
     uint32_t bytes;
+    uint32_t count;
     struct requantization channels[];
 };
 
@@ -236,6 +238,7 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
         sum += (uint32_t)(int32_t)weights[i];
     }
     result->channel = channel;
+    result->highest = step->record->activation_max;
     result->bias = channel.bias - sum * (uint32_t)(int32_t)step->input->zero_point;
     uint32_t multiplier = (uint32_t)channel.multiplier;
     int32_t right = -channel.shift;
@@ -273,32 +276,32 @@ uint32_t smg_dot_compile(const struct smg_dot *dot, void *code, uint32_t bytes)
     for (uint32_t i = 0; i < dot->count; ++i) {
         plan_outputs(&block->channels[i], dot, i);
     }
+    block->count = dot->count;
     block->bytes = smg_align4((uint32_t)((uint8_t *)next - (uint8_t *)code));
     return block->bytes;
 }
 
 /* What `run` works with; it knows where each field is. Steps are in bytes. */
 struct frame {
-    const void *code;         /* 0 */
-    uint32_t words_step;      /* 4: from the end of a pair's taps to the next pair */
-    const uint32_t *end;      /* 8: where the row's pairs end */
-    int8_t *output;           /* 12: of the next pair, first channel, pixel 0 */
-    uint32_t distance;        /* 16: from pixel 0 to pixel 1 */
-    uint32_t output_step;     /* 20: from the last channel of a pair to the first one of the next */
-    int32_t lowest;           /* 24 */
-    int32_t highest;          /* 28 */
-    const struct smg_step *step;                  /* 32 */
-    const struct requantization *requantization; /* 36: of the first channel, 32 bytes each */
-    uint32_t words;           /* 40: the next pair, while its outputs are stored */
-    uint32_t count;           /* 44: channels */
-    uint32_t rows;            /* 48: left, at least 1 */
-    uint32_t row_step;        /* 52: from the end of a row's pairs to the next row */
-    uint32_t end_step;        /* 56: from one row's end to the next one's */
-    uint32_t output_row_step; /* 60: from where a row's outputs end to the next row's */
+    const void *code;                            /* 0 */
+    uint32_t words_step;                         /* 4: from the end of a pair's taps to the next pair */
+    const uint32_t *end;                         /* 8: where the row's pairs end */
+    int8_t *output;                              /* 12: of the next pair, first channel, pixel 0 */
+    uint32_t distance;                           /* 16: from pixel 0 to pixel 1 */
+    uint32_t output_step;                        /* 20: from the last channel of a pair to the first of the next */
+    int32_t lowest;                              /* 24 */
+    const struct smg_step *step;                 /* 28 */
+    const struct requantization *requantization; /* 32: of the first channel, 36 bytes each */
+    uint32_t count;                              /* 36: channels */
+    const uint32_t *words;                       /* 40: the next pair's, while outputs are stored */
+    uint32_t rows;                               /* 44: left, at least 1 */
+    uint32_t row_step;                           /* 48: from the end of a row's pairs to the next row */
+    uint32_t end_step;                           /* 52: from one row's end to the next one's */
+    uint32_t output_row_step;                    /* 56: from where a row's outputs end to the next row's */
 };
 
-typedef char smg_assert_requantization[sizeof(struct requantization) == 32 ? 1 : -1];
-typedef char smg_assert_frame[offsetof(struct frame, output_row_step) == 60 ? 1 : -1];
+typedef char smg_assert_requantization[sizeof(struct requantization) == 36 ? 1 : -1];
+typedef char smg_assert_frame[offsetof(struct frame, output_row_step) == 56 ? 1 : -1];
 
 /* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. Sums below 0 give the lowest output,
  * which is that of the zero point. 14 cycles for most. */
@@ -366,11 +369,11 @@ typedef char smg_assert_frame[offsetof(struct frame, output_row_step) == 60 ? 1 
     "beq 13f\n"                                                                                                        \
     "bl 50f\n"                                                                                                         \
     "b 14f\n"                                                                                                          \
-    "13: mov r7, r12\n"                                                                                                \
-    "ldr r7, [r7, #28]\n" POSITIVE_OUTPUT("r9") STORE_PIXEL_1 POSITIVE_OUTPUT("r8") "strb r1, [r6]\n"                  \
-    "14:\n"
+    "13: ldr r7, [r7]\n" POSITIVE_OUTPUT("r9") STORE_PIXEL_1 POSITIVE_OUTPUT("r8") "strb r1, [r6]\n"                   \
+    "14: mov r7, r12\n"
 
-/* Runs compiled code for all pairs that the frame names, from `words` on. r12: the frame. */
+/* Runs compiled code for all pairs that the frame names, from `words` on. r12, and r7 where it says nothing else: the
+ * frame. For a single channel r10 is the output, and r11 the next pair's words while outputs are stored. */
 __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
                                        SMG_READ_BY_ASSEMBLY const uint32_t *words)
 {
@@ -382,15 +385,20 @@ __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
                    "mov r7, r11\n"
                    "push {r4-r7}\n"
                    "mov r12, r0\n"
+                   "movs r7, r0\n"
                    "movs r6, r1\n"
                    "dsb\n"
                    "isb\n"
-                   "1: mov r7, r12\n"
-                   "ldr r5, [r7, #36]\n"
+
+                   "1: ldr r0, [r7, #36]\n" /* a row */
+                   "cmp r0, #1\n"
+                   "bne 2f\n"
+                   "b 4f\n"
+                   "2: ldr r5, [r7, #32]\n" /* two channels */
                    "ldr r0, [r5]\n"
                    "mov r8, r0\n"
                    "mov r9, r0\n"
-                   "ldr r0, [r5, #32]\n" /* for a single channel a word of its code, which nobody uses */
+                   "ldr r0, [r5, #36]\n"
                    "mov r10, r0\n"
                    "mov r11, r0\n"
                    "ldr r0, [r7]\n"
@@ -400,76 +408,91 @@ __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
                    "adds r6, r6, r0\n"
                    "str r6, [r7, #40]\n"
                    "ldr r6, [r7, #12]\n"
-                   "ldr r7, [r7, #36]\n"
-                   "adds r7, #4\n"
-                   OUTPUTS
-                   "mov r7, r12\n"
-                   "ldr r0, [r7, #44]\n"
-                   "cmp r0, #1\n"
-                   "beq 2f\n"
+                   "ldr r7, [r7, #32]\n"
+                   "adds r7, #4\n" OUTPUTS
                    "mov r8, r10\n"
                    "mov r9, r11\n"
                    "adds r6, #1\n"
-                   "ldr r7, [r7, #36]\n"
-                   "adds r7, #36\n"
-                   OUTPUTS
-                   "mov r7, r12\n"
-                   "2: ldr r0, [r7, #20]\n"
+                   "ldr r7, [r7, #32]\n"
+                   "adds r7, #40\n" OUTPUTS
+                   "ldr r0, [r7, #20]\n"
                    "adds r6, r6, r0\n"
                    "str r6, [r7, #12]\n"
                    "ldr r6, [r7, #40]\n"
                    "ldr r0, [r7, #8]\n"
                    "cmp r6, r0\n"
-                   "bne 1b\n"
-                   "ldr r0, [r7, #48]\n" /* the next row */
+                   "bne 2b\n"
+
+                   "3: ldr r0, [r7, #44]\n" /* the next row */
                    "subs r0, #1\n"
-                   "beq 3f\n"
-                   "str r0, [r7, #48]\n"
+                   "beq 6f\n"
+                   "str r0, [r7, #44]\n"
                    "ldr r0, [r7, #8]\n"
-                   "ldr r1, [r7, #56]\n"
+                   "ldr r1, [r7, #52]\n"
                    "adds r0, r0, r1\n"
                    "str r0, [r7, #8]\n"
                    "ldr r0, [r7, #12]\n"
-                   "ldr r1, [r7, #60]\n"
+                   "ldr r1, [r7, #56]\n"
                    "adds r0, r0, r1\n"
                    "str r0, [r7, #12]\n"
-                   "ldr r0, [r7, #52]\n"
+                   "ldr r0, [r7, #48]\n"
                    "adds r6, r6, r0\n"
                    "b 1b\n"
-                   "3: pop {r4-r7}\n"
+
+                   "4: ldr r0, [r7, #12]\n" /* one channel */
+                   "mov r10, r0\n"
+                   "5: ldr r5, [r7, #32]\n"
+                   "ldr r0, [r5]\n"
+                   "mov r8, r0\n"
+                   "mov r9, r0\n"
+                   "ldr r0, [r7]\n"
+                   "blx r0\n"
+                   "mov r7, r12\n"
+                   "ldr r0, [r7, #4]\n"
+                   "adds r6, r6, r0\n"
+                   "mov r11, r6\n"
+                   "mov r6, r10\n"
+                   "ldr r7, [r7, #32]\n"
+                   "adds r7, #4\n" OUTPUTS
+                   "ldr r0, [r7, #20]\n"
+                   "add r10, r0\n"
+                   "mov r6, r11\n"
+                   "ldr r0, [r7, #8]\n"
+                   "cmp r6, r0\n"
+                   "bne 5b\n"
+                   "mov r0, r10\n"
+                   "str r0, [r7, #12]\n"
+                   "b 3b\n"
+
+                   "6: pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
                    "mov r10, r6\n"
                    "mov r11, r7\n"
                    "pop {r4-r7, pc}\n"
 
-                   /* OUTPUTS for the other forms; r7: its struct smg_channel, r0: the form */
+                   /* OUTPUTS for the other forms; r0: the form, r7: `highest` of struct requantization */
                    "50: cmp r0, #1\n"
                    "bne 51f\n"
-                   "mov r7, r12\n"
-                   "ldr r7, [r7, #28]\n"
-                   SIGNED_OUTPUT("r9")
-                   STORE_PIXEL_1
-                   SIGNED_OUTPUT("r8")
+                   "ldr r7, [r7]\n" SIGNED_OUTPUT("r9") STORE_PIXEL_1 SIGNED_OUTPUT("r8")
                    "strb r1, [r6]\n"
                    "bx lr\n"
                    "51: mov r0, r12\n"
+                   "adds r7, #4\n" /* its struct smg_channel */
                    "push {r0, r6, r7, lr}\n"
-                   "ldr r0, [r0, #32]\n"
+                   "ldr r0, [r0, #28]\n"
                    "movs r1, r7\n"
                    "mov r2, r9\n"
                    "bl smg_channel_output\n"
                    "ldr r1, [sp]\n"
                    "ldr r1, [r1, #16]\n"
-                   "ldr r2, [sp, #4]\n"
-                   "strb r0, [r2, r1]\n"
+                   "strb r0, [r6, r1]\n"
                    "ldr r0, [sp]\n"
-                   "ldr r0, [r0, #32]\n"
-                   "ldr r1, [sp, #8]\n"
+                   "ldr r0, [r0, #28]\n"
+                   "movs r1, r7\n"
                    "mov r2, r8\n"
                    "bl smg_channel_output\n"
-                   "ldr r2, [sp, #4]\n"
-                   "strb r0, [r2]\n"
+                   "strb r0, [r6]\n"
                    "pop {r0, r6, r7}\n"
                    "mov r12, r0\n"
                    "pop {pc}\n");
@@ -478,19 +501,17 @@ __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
 void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
 {
     const struct block *block = code;
-    const struct smg_operator_record *record = dot->channels->step->record;
     struct frame frame;
-    frame.code = (const uint8_t *)&block->channels[dot->count] + 1; /* Thumb */
+    frame.code = (const uint8_t *)&block->channels[block->count] + 1; /* Thumb */
     frame.words_step = 4 * (dot->pair_words - ((dot->rows - 1) * dot->row_words + dot->columns));
     frame.end = pairs->words + pairs->count * dot->pair_words;
     frame.output = pairs->outputs;
     frame.distance = pairs->distance;
-    frame.output_step = dot->output_step - (dot->count - 1);
-    frame.lowest = record->activation_min;
-    frame.highest = record->activation_max;
+    frame.output_step = dot->output_step - (block->count - 1);
+    frame.lowest = dot->channels->step->record->activation_min;
     frame.step = dot->channels->step;
     frame.requantization = block->channels;
-    frame.count = dot->count;
+    frame.count = block->count;
     frame.rows = pairs->rows;
     frame.row_step = 4 * (pairs->row_words - pairs->count * dot->pair_words);
     frame.end_step = 4 * pairs->row_words;
