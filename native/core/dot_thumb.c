@@ -23,8 +23,9 @@ enum { ACCUMULATOR = R0, WORDS = R6, TEMPORARY = R7, SUMS = R8 };
 #define NO_SEGMENT 1024 /* more than the 255 that the magnitudes of a segment's weights may add up to */
 #define GROUP_ROOM 152  /* bytes that the code of four words and two channels, and what ends the code, can take */
 
-/* How the sums of a channel become outputs, for `run`. Multiplier high * 2^17 + low * 2^3, n = -shift; products of a sum
- * within 17 bits with high and low fit 32 bits. Sums from 2^(9 + n) on saturate, because multipliers are 2^30 at least. */
+/* How the sums of a channel become outputs, for `run`. The multiplier is high * 2^19 + low * 2^7, n = -shift within 1 .. 10:
+ * products of high and low with a sum from -2^19 up to 2^19 - 1 fit 32 bits, and larger sums saturate (from 2^(9 + n) on,
+ * because the multiplier is at least 2^30). */
 struct requantization {
     uint32_t bias;
     uint32_t high;
@@ -242,17 +243,17 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
     result->bias = channel.bias - sum * (uint32_t)(int32_t)step->input->zero_point;
     uint32_t multiplier = (uint32_t)channel.multiplier;
     int32_t right = -channel.shift;
-    if (right < 1 || right > 8 || multiplier >> 30 == 0 || multiplier % 8 != 0) {
+    if (right < 1 || right > 10 || multiplier >> 30 == 0 || multiplier % 128 != 0) {
         result->shift = CALL << 8;
         return;
     }
     int32_t zero_point = step->output->zero_point;
     bool positive = zero_point == step->record->activation_min && zero_point < 0;
-    result->high = multiplier >> 17;
-    result->low = multiplier >> 3 & 0x3FFF;
+    result->high = multiplier >> 19;
+    result->low = multiplier >> 7 & 0xFFF;
     if (positive) { /* sums below 0 give the zero point: both roundings are one */
-        uint32_t bits = 14 + (uint32_t)right;
-        result->half = (UINT32_C(1) << 13) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);
+        uint32_t bits = 12 + (uint32_t)right;
+        result->half = (UINT32_C(1) << 11) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);
         result->shift = bits | POSITIVE << 8;
     } else {
         result->half = (UINT32_C(1) << (right - 1)) + ((uint32_t)zero_point << right);
@@ -307,12 +308,12 @@ typedef char smg_assert_frame[offsetof(struct frame, output_row_step) == 56 ? 1 
  * which is that of the zero point. 14 cycles for most. */
 #define POSITIVE_OUTPUT(sum)                                                                                           \
     "mov r0, " sum "\n"                                                                                                \
-    "lsrs r1, r0, #17\n"                                                                                               \
+    "lsrs r1, r0, #19\n"                                                                                               \
     "bne 11f\n"                                                                                                        \
     "movs r1, r0\n"                                                                                                    \
     "muls r1, r2\n"                                                                                                    \
     "muls r0, r3\n"                                                                                                    \
-    "lsrs r0, r0, #14\n"                                                                                               \
+    "lsrs r0, r0, #12\n"                                                                                               \
     "adds r1, r1, r0\n"                                                                                                \
     "adds r1, r1, r4\n"                                                                                                \
     "asrs r1, r5\n"                                                                                                    \
@@ -328,19 +329,19 @@ typedef char smg_assert_frame[offsetof(struct frame, output_row_step) == 56 ? 1 
 /* The same for any zero point: to the nearest at each step, halves away from zero at the second. */
 #define SIGNED_OUTPUT(sum)                                                                                             \
     "mov r0, " sum "\n"                                                                                                \
-    "asrs r1, r0, #17\n"                                                                                               \
+    "asrs r1, r0, #19\n"                                                                                               \
     "adds r1, #1\n"                                                                                                    \
     "cmp r1, #1\n"                                                                                                     \
     "bhi 21f\n"                                                                                                        \
     "movs r1, r0\n"                                                                                                    \
     "muls r1, r2\n"                                                                                                    \
     "muls r0, r3\n"                                                                                                    \
-    "asrs r0, r0, #14\n"                                                                                               \
+    "asrs r0, r0, #12\n"                                                                                               \
     "adds r1, r1, r0\n"                                                                                                \
     "movs r0, #1\n"                                                                                                    \
-    "lsls r0, r0, #13\n"                                                                                               \
+    "lsls r0, r0, #11\n"                                                                                               \
     "adds r1, r1, r0\n"                                                                                                \
-    "asrs r1, r1, #14\n"                                                                                               \
+    "asrs r1, r1, #12\n"                                                                                               \
     "asrs r0, r1, #31\n"                                                                                               \
     "adds r1, r1, r0\n"                                                                                                \
     "adds r1, r1, r4\n"                                                                                                \

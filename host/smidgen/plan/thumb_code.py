@@ -15,7 +15,8 @@ from smidgen.network import Kind, Network, WeightedOperator
 from smidgen.plan.band import Band
 
 SEGMENT_LIMIT = 255  # the magnitudes of the weights in a segment add up to this at most
-FAST_SHIFTS = range(-10, 1)  # of multipliers that need no call to requantise
+FAST_SHIFTS = range(-10, 0)  # of multipliers that need no call to requantise
+UNUSED_BITS = 7  # the lowest bits of such multipliers, which are 0
 _HEADER_BYTES = 8
 _CHANNEL_BYTES = 36  # in front of the code: how each channel is requantised
 _GROUP_ROOM = 152  # bytes that the compiler wants to be free for each group of words
@@ -57,11 +58,6 @@ def compiled_blocks(network: Network, operator: WeightedOperator) -> list[Compil
     ]
 
 
-def multiplier_bits(shift: int) -> int:
-    """How many bits each half of a multiplier has where requantisation needs no call; the low 31 - 2 * bits are 0."""
-    return 14 if shift >= -8 else 22 + shift
-
-
 def _weight_halfwords(weights: NDArray[np.int8]) -> NDArray[np.int64]:
     """Halfwords for each weight [channels, weights], with the unpacking before it if a segment ends there."""
     values = weights.astype(np.int64)
@@ -99,7 +95,5 @@ def _block(shape: _Shape, products: NDArray[np.int64], ends: int) -> CompiledBlo
 
 
 def is_fast(multiplier: int, shift: int) -> bool:
-    """Whether compiled code requantises with these numbers without a call."""
-    if shift not in FAST_SHIFTS or multiplier < 2**30:
-        return False
-    return multiplier % (1 << (31 - 2 * multiplier_bits(shift))) == 0
+    """Whether the engine requantises with these numbers without a call."""
+    return shift in FAST_SHIFTS and multiplier >= 2**30 and multiplier % (1 << UNUSED_BITS) == 0
