@@ -20,7 +20,7 @@
 enum { R0, R1, R2, R3, R4, R5, R6, R7, R8 };
 enum { ACCUMULATOR = R0, WORDS = R6, TEMPORARY = R7, SUMS = R8 };
 
-#define NO_SEGMENT 1024 /* more than the 255 that the magnitudes of a segment's weights may add up to */
+#define NO_SEGMENT (-1024) /* room for magnitudes before the first segment: none, and less than any segment can have */
 #define GROUP_ROOM 152  /* bytes that the code of four words and two channels, and what ends the code, can take */
 
 /* How the sums of a channel become outputs, for `run`. The multiplier is high * 2^19 + low * 2^7, n = -shift within 1 .. 10:
@@ -48,7 +48,7 @@ struct block {
 /* What the instructions for one channel's products are made of. emit_row knows where each field is. */
 struct lane {
     const int8_t *weights; /* 0: of the next tap */
-    uint32_t magnitudes;   /* 4: of the segment so far; NO_SEGMENT before the first */
+    int32_t room;          /* 4: for more magnitudes in the segment, of 255; NO_SEGMENT before the first */
     uint32_t add;          /* 8: adds accumulator, accumulator, r7 */
     uint16_t unpack[5];    /* 12: sum of pixel 0 += low half, sum of pixel 1 += high half */
     uint16_t load;         /* 22: movs accumulator, #0 */
@@ -61,7 +61,7 @@ static void open_lane(struct lane *lane, uint32_t channel, const int8_t *weights
     uint32_t accumulator = ACCUMULATOR + channel;
     uint32_t sums = SUMS + 2 * channel;
     lane->weights = weights;
-    lane->magnitudes = NO_SEGMENT;
+    lane->room = NO_SEGMENT;
     lane->add = thumb_adds(accumulator, accumulator, TEMPORARY);
     lane->unpack[0] = thumb_sxth(TEMPORARY, accumulator);
     lane->unpack[1] = thumb_add_to_high(sums, TEMPORARY);
@@ -76,74 +76,75 @@ static void open_lane(struct lane *lane, uint32_t channel, const int8_t *weights
 /* emit_row(next, lanes, columns, end, lanes_end): instructions for the products of a row of taps. Returns where the next
  * ones go, or null if there is no room before `end`. For a weight: nothing if it is zero; else movs r7, #magnitude;
  * muls r7, word; adds or subs accumulator, accumulator, r7. If the magnitudes of the segment leave no room for it, the
- * accumulator is unpacked and starts with this product. In assembly because it runs once for each weight: 24 cycles for
- * most, and 10 for the rest of it.
+ * accumulator is unpacked and starts with this product. In assembly because it runs once for each weight: 22 cycles for
+ * most, and 8 for the rest of it.
  *
- * r0 next, r1 lane, r2 minus the words left of the group, r3 end of the group's weights, r4 magnitudes, r5 muls r7, word;
- * r8 movs r7, #0; r9 the lane's add; r10 lane; r11 columns left; r12 words of the group. */
+ * r0 next; r1 the lane's add; r2 minus the words left of the group; r3 end of the group's weights; r4 room in the segment;
+ * r5 muls r7, word; r8 movs r7, #0; r9 lanes_end; r10 lane; r11 muls r7, r2; r12 words of the group.
+ * [sp] lanes, [sp, #4] end. */
 __attribute__((naked)) static uint16_t *
 emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *lanes,
          SMG_READ_BY_ASSEMBLY uint32_t columns, SMG_READ_BY_ASSEMBLY const uint16_t *end,
          SMG_READ_BY_ASSEMBLY const struct lane *lanes_end)
 {
     __asm volatile(".syntax unified\n"
-                   "push {r1, r3-r7, lr}\n" /* [sp, #0]: lanes, [sp, #4]: end; 28 bytes */
+                   "push {r4-r7, lr}\n"
                    "mov r4, r8\n"
                    "mov r5, r9\n"
                    "mov r6, r10\n"
                    "mov r7, r11\n"
-                   "push {r4-r7}\n" /* so lanes at 16, end at 20, lanes_end at 44 */
-                   "mov r11, r2\n"
-                   "movs r3, #0x27\n"
-                   "lsls r3, r3, #8\n"
-                   "mov r8, r3\n"
+                   "push {r1, r3, r4-r7}\n"
+                   "ldr r4, [sp, #44]\n"
+                   "mov r9, r4\n"
+                   "movs r4, #0x27\n"
+                   "lsls r4, r4, #8\n"
+                   "mov r8, r4\n"
+                   "movs r4, #0x43\n"
+                   "lsls r4, r4, #8\n"
+                   "adds r4, #0x57\n"
+                   "mov r11, r4\n"
 
-                   "1: ldr r3, [sp, #20]\n" /* the next group */
+                   "1: ldr r3, [sp, #4]\n" /* the next group; r2: columns left */
                    "subs r3, r3, r0\n"
                    "cmp r3, #152\n"
                    "blt 8f\n"
-                   "mov r2, r11\n"
-                   "cmp r2, #4\n"
+                   "movs r3, r2\n"
+                   "cmp r3, #4\n"
                    "bls 2f\n"
-                   "movs r2, #4\n"
-                   "2: mov r3, r11\n"
-                   "subs r3, r3, r2\n"
-                   "mov r11, r3\n"
-                   "mov r12, r2\n"
-                   "movs r3, #4\n" /* ldmia r6!, {r2 ...} */
-                   "lsls r3, r2\n"
-                   "subs r3, #4\n"
-                   "movs r4, #0xCE\n"
-                   "lsls r4, r4, #8\n"
-                   "adds r3, r3, r4\n"
-                   "strh r3, [r0]\n"
+                   "movs r3, #4\n"
+                   "2: mov r12, r3\n"
+                   "subs r2, r2, r3\n"
+                   "push {r2}\n"
+                   "movs r4, #4\n" /* ldmia r6!, {r2 ...} */
+                   "lsls r4, r3\n"
+                   "subs r4, #4\n"
+                   "movs r5, #0xCE\n"
+                   "lsls r5, r5, #8\n"
+                   "adds r4, r4, r5\n"
+                   "strh r4, [r0]\n"
                    "adds r0, #2\n"
-                   "ldr r1, [sp, #16]\n"
+                   "ldr r1, [sp, #4]\n"
 
                    "3: mov r10, r1\n" /* a lane's products */
-                   "ldmia r1!, {r3, r4, r5}\n"
-                   "mov r9, r5\n"
+                   "ldmia r1!, {r3-r5}\n"
+                   "movs r1, r5\n"
                    "mov r2, r12\n"
                    "adds r3, r3, r2\n"
                    "negs r2, r2\n"
-                   "movs r5, #0x43\n" /* muls r7, r2 */
-                   "lsls r5, r5, #8\n"
-                   "adds r5, #0x57\n"
+                   "mov r5, r11\n"
                    "4: ldrsb r6, [r3, r2]\n"
                    "asrs r7, r6, #31\n"
                    "eors r6, r7\n"
                    "subs r6, r6, r7\n"
                    "beq 5f\n"
-                   "adds r4, r4, r6\n"
-                   "cmp r4, #255\n"
-                   "bhi 6f\n"
+                   "subs r4, r4, r6\n"
+                   "blt 6f\n"
                    "add r6, r8\n"
                    "strh r6, [r0]\n"
                    "strh r5, [r0, #2]\n"
                    "lsls r7, r7, #9\n" /* ADDS + 0x200 is SUBS */
-                   "mov r6, r9\n"
-                   "subs r6, r6, r7\n"
-                   "strh r6, [r0, #4]\n"
+                   "subs r7, r1, r7\n"
+                   "strh r7, [r0, #4]\n"
                    "adds r0, #6\n"
                    "5: adds r5, #8\n" /* the next word */
                    "adds r2, #1\n"
@@ -151,17 +152,17 @@ emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *
                    "mov r1, r10\n"
                    "stmia r1!, {r3, r4}\n"
                    "adds r1, #20\n"
-                   "ldr r3, [sp, #44]\n"
-                   "cmp r1, r3\n"
+                   "cmp r1, r9\n"
                    "bne 3b\n"
-                   "mov r3, r11\n"
-                   "cmp r3, #0\n"
+                   "pop {r2}\n"
+                   "cmp r2, #0\n"
                    "bne 1b\n"
                    "b 9f\n"
 
                    "6: mov r1, r10\n" /* the next segment */
-                   "lsrs r4, r4, #10\n"
-                   "bne 7f\n"
+                   "asrs r4, r4, #9\n"
+                   "adds r4, #1\n"
+                   "bne 7f\n" /* it is the first one */
                    "ldrh r4, [r1, #12]\n"
                    "strh r4, [r0]\n"
                    "ldrh r4, [r1, #14]\n"
@@ -180,21 +181,23 @@ emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *
                    "adds r4, r4, r5\n"
                    "strh r4, [r0, #2]\n"
                    "adds r0, #4\n"
-                   "movs r4, r6\n"
+                   "movs r4, #255\n"
+                   "subs r4, r4, r6\n"
+                   "ldrh r6, [r1, #24]\n"
+                   "ldr r1, [r1, #8]\n"
                    "cmp r7, #0\n"
                    "beq 5b\n"
-                   "ldrh r7, [r1, #24]\n"
-                   "strh r7, [r0]\n"
+                   "strh r6, [r0]\n"
                    "adds r0, #2\n"
                    "b 5b\n"
 
                    "8: movs r0, #0\n"
-                   "9: pop {r4-r7}\n"
+                   "9: pop {r1, r3, r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
                    "mov r10, r6\n"
                    "mov r11, r7\n"
-                   "pop {r1, r3-r7, pc}\n");
+                   "pop {r4-r7, pc}\n");
 }
 
 /* The taps of all channels; returns where the code ends, or null if there is no room for it before `end`. */
@@ -219,7 +222,7 @@ static uint16_t *emit_taps(uint16_t *next, const uint16_t *end, const struct smg
         }
     }
     for (uint32_t channel = 0; channel < dot->count; ++channel) {
-        for (uint32_t i = 0; i < 5 && lanes[channel].magnitudes != NO_SEGMENT; ++i) {
+        for (uint32_t i = 0; i < 5 && lanes[channel].room != NO_SEGMENT; ++i) {
             *next++ = lanes[channel].unpack[i];
         }
     }
