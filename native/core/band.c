@@ -25,10 +25,11 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     band->row_words = width * channels;
     band->left = window->pad_left * channels;
     band->row_bytes = band->input_w * input[3];
+    band->row_values = pixels * channels;
     band->gather.step = channels == 1 ? input[3] : 1;
     band->gather.span = pixels * input[3];
     band->gather.row_gap = band->row_bytes - band->gather.span;
-    band->gather.words_gap = 4 * (band->row_words - pixels * channels);
+    band->gather.words_gap = 4 * (band->row_words - band->row_values);
     uint32_t taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
     uint32_t period = 2 * (uint32_t)window->stride_h;
     band->period = taps_h < period ? taps_h : period;
@@ -77,16 +78,25 @@ void smg_gather(uint32_t *words, const int8_t *row0, const int8_t *row1, const s
     }
 }
 
+void smg_gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_edge *edge)
+{
+    for (uint32_t i = 0; i < edge->count; ++i) {
+        *words++ = smg_pair(*row0, *row1);
+        row0 += edge->step0;
+        row1 += edge->step1;
+    }
+}
+
 #endif
 
-/* A row of words of which one half or both are padding. */
 static void gather_edge(const struct smg_band *band, uint32_t *words, const int8_t *row0, const int8_t *row1)
 {
-    uint32_t step = band->gather.step;
-    int32_t zero_point = band->step->input->zero_point;
-    for (uint32_t offset = 0; offset != band->gather.span; offset += step) {
-        *words++ = smg_pair(row0 == NULL ? zero_point : row0[offset], row1 == NULL ? zero_point : row1[offset]);
-    }
+    const int8_t *padding = &band->step->input->zero_point;
+    struct smg_edge edge;
+    edge.count = band->row_values;
+    edge.step0 = row0 == NULL ? 0 : band->gather.step;
+    edge.step1 = row1 == NULL ? 0 : band->gather.step;
+    smg_gather_edge(words, row0 == NULL ? padding : row0, row1 == NULL ? padding : row1, &edge);
 }
 
 /* Gathers the next rows, at most `rows`: as many as lie inside the input, or a single one that does not. */

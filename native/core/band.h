@@ -25,6 +25,15 @@ struct smg_gather {
 /* Words of the values of two rows, side by side. */
 void smg_gather(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape);
 
+/* A single row of words from rows with steps of their own; 0 for one value over and over, which is padding. */
+struct smg_edge {
+    uint32_t count; /* 0: of words, at least 1 */
+    uint32_t step0; /* 4 */
+    uint32_t step1; /* 8 */
+};
+
+void smg_gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_edge *edge);
+
 struct smg_band {
     const struct smg_step *step;
     uint32_t channel;      /* first channel */
@@ -42,7 +51,8 @@ struct smg_band {
     uint32_t ready;        /* rows that are in the band */
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
     uint32_t phase;        /* of that row in its period, if rows are left out */
-    struct smg_gather gather; /* of a row */
+    struct smg_gather gather;
+    uint32_t row_values;   /* that a row of the input gives */
 };
 
 /* The shapes, with so many channels of the input; nothing is gathered yet. */

@@ -1,4 +1,4 @@
-/* Gathering words of pixel pairs for Cortex-M0+: 11 cycles a word. */
+/* Gathering words of pixel pairs for Cortex-M0+: 11 cycles a word, and 13 where a row is padding. */
 #include "band.h"
 
 #if SMG_THUMB_1
@@ -40,6 +40,36 @@ __attribute__((naked)) void smg_gather(SMG_READ_BY_ASSEMBLY uint32_t *words, SMG
                    "adds r7, r7, r5\n"
                    "b 1b\n"
                    "3: pop {r4-r7, pc}\n");
+}
+
+/* r0, r1 the next values of both rows, r2 step0, r3 step1, r4 0, r7 where the next word goes, r12 the end of the words. */
+__attribute__((naked)) void smg_gather_edge(SMG_READ_BY_ASSEMBLY uint32_t *words,
+                                            SMG_READ_BY_ASSEMBLY const int8_t *row0,
+                                            SMG_READ_BY_ASSEMBLY const int8_t *row1,
+                                            SMG_READ_BY_ASSEMBLY const struct smg_edge *edge)
+{
+    __asm volatile(".syntax unified\n"
+                   "push {r4-r7, lr}\n"
+                   "movs r7, r0\n"
+                   "movs r0, r1\n"
+                   "movs r1, r2\n"
+                   "ldmia r3!, {r2, r4, r5}\n"
+                   "lsls r2, r2, #2\n"
+                   "adds r2, r2, r7\n"
+                   "mov r12, r2\n"
+                   "movs r2, r4\n"
+                   "movs r3, r5\n"
+                   "movs r4, #0\n"
+                   "1: ldrsb r5, [r0, r4]\n"
+                   "adds r0, r0, r2\n"
+                   "ldrsb r6, [r1, r4]\n"
+                   "adds r1, r1, r3\n"
+                   "lsls r6, r6, #16\n"
+                   "adds r5, r5, r6\n"
+                   "stmia r7!, {r5}\n"
+                   "cmp r7, r12\n"
+                   "bne 1b\n"
+                   "pop {r4-r7, pc}\n");
 }
 
 #endif

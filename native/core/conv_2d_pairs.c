@@ -91,6 +91,8 @@ void smg_conv_2d_pairs(const struct smg_step *step)
         pairs = left < conv.band.tile ? left : conv.band.tile;
         smg_band_fill(&conv.band, pairs);
         run_block(&conv, compiled, r, pairs);
-        smg_band_advance(&conv.band, pairs);
+        if (pairs != left) {
+            smg_band_advance(&conv.band, pairs);
+        }
     }
 }

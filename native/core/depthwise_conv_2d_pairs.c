@@ -29,7 +29,9 @@ void smg_depthwise_conv_2d_pairs(const struct smg_step *step)
             pairs = left < band.tile ? left : band.tile;
             smg_band_fill(&band, pairs);
             smg_band_run(&band, &dot, bytes == 0 ? NULL : code, r, pairs);
-            smg_band_advance(&band, pairs);
+            if (pairs != left) {
+                smg_band_advance(&band, pairs);
+            }
         }
         if (++outputs == outputs_per_input) {
             outputs = 0;

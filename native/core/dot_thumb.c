@@ -73,19 +73,26 @@ static void open_lane(struct lane *lane, uint32_t channel, const int8_t *weights
     lane->multiply = (uint16_t)(accumulator - TEMPORARY);
 }
 
-/* emit_row(next, lanes, columns, end, lanes_end): instructions for the products of a row of taps. Returns where the next
- * ones go, or null if there is no room before `end`. For a weight: nothing if it is zero; else movs r7, #magnitude;
- * muls r7, word; adds or subs accumulator, accumulator, r7. If the magnitudes of the segment leave no room for it, the
- * accumulator is unpacked and starts with this product. In assembly because it runs once for each weight: 22 cycles for
- * most, and 8 for the rest of it.
+/* Rows of taps to be compiled. emit_rows knows the order of the fields. */
+struct taps {
+    struct lane *lanes;
+    const uint16_t *end; /* of the room for code */
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t gap; /* bytes from the end of a row to the next one */
+    const struct lane *lanes_end;
+};
+
+/* Instructions for the products of all taps, from `next` on. Returns where the next ones go, or null if there is no room.
+ * For a weight: nothing if it is zero; else movs r7, #magnitude; muls r7, word; adds or subs accumulator, accumulator, r7.
+ * If the magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product. In
+ * assembly because it runs once for each weight: 22 cycles for most, and 8 for the rest of it.
  *
  * r0 next; r1 the lane's add; r2 minus the words left of the group; r3 end of the group's weights; r4 room in the segment;
- * r5 muls r7, word; r8 movs r7, #0; r9 lanes_end; r10 lane; r11 muls r7, r2; r12 words of the group.
- * [sp] lanes, [sp, #4] end. */
-__attribute__((naked)) static uint16_t *
-emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *lanes,
-         SMG_READ_BY_ASSEMBLY uint32_t columns, SMG_READ_BY_ASSEMBLY const uint16_t *end,
-         SMG_READ_BY_ASSEMBLY const struct lane *lanes_end)
+ * r5 muls r7, word; r8 movs r7, #0; r9 lanes_end; r10 lane; r11 muls r7, r2; r12 words of the group. Stack: lanes, end,
+ * rows, columns, gap; and columns left on top of it. */
+__attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t *next,
+                                                  SMG_READ_BY_ASSEMBLY const struct taps *taps)
 {
     __asm volatile(".syntax unified\n"
                    "push {r4-r7, lr}\n"
@@ -93,8 +100,11 @@ emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *
                    "mov r5, r9\n"
                    "mov r6, r10\n"
                    "mov r7, r11\n"
-                   "push {r1, r3, r4-r7}\n"
-                   "ldr r4, [sp, #44]\n"
+                   "push {r4-r7}\n"
+                   "ldmia r1!, {r3-r7}\n"
+                   "push {r3-r7}\n"
+                   "movs r2, r6\n"
+                   "ldr r4, [r1]\n"
                    "mov r9, r4\n"
                    "movs r4, #0x27\n"
                    "lsls r4, r4, #8\n"
@@ -157,7 +167,29 @@ emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *
                    "pop {r2}\n"
                    "cmp r2, #0\n"
                    "bne 1b\n"
-                   "b 9f\n"
+
+                   "ldr r2, [sp, #8]\n" /* the next row */
+                   "subs r2, #1\n"
+                   "beq 9f\n"
+                   "str r2, [sp, #8]\n"
+                   "ldr r2, [sp, #12]\n"
+                   "ldr r3, [sp, #16]\n"
+                   "movs r4, #252\n"
+                   "10: cmp r3, #0\n"
+                   "beq 1b\n"
+                   "ldr r5, [sp, #4]\n"
+                   "cmp r0, r5\n"
+                   "bhs 8f\n"
+                   "cmp r3, r4\n"
+                   "bhs 11f\n"
+                   "movs r4, r3\n"
+                   "11: subs r3, r3, r4\n"
+                   "movs r5, #0x36\n" /* adds r6, #r4 */
+                   "lsls r5, r5, #8\n"
+                   "adds r5, r5, r4\n"
+                   "strh r5, [r0]\n"
+                   "adds r0, #2\n"
+                   "b 10b\n"
 
                    "6: mov r1, r10\n" /* the next segment */
                    "asrs r4, r4, #9\n"
@@ -192,7 +224,8 @@ emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *
                    "b 5b\n"
 
                    "8: movs r0, #0\n"
-                   "9: pop {r1, r3, r4-r7}\n"
+                   "9: add sp, #20\n"
+                   "pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
                    "mov r10, r6\n"
@@ -200,26 +233,17 @@ emit_row(SMG_READ_BY_ASSEMBLY uint16_t *next, SMG_READ_BY_ASSEMBLY struct lane *
                    "pop {r4-r7, pc}\n");
 }
 
-/* The taps of all channels; returns where the code ends, or null if there is no room for it before `end`. */
+/* The code of all taps; returns where it ends, or null if there is no room for it before `end`. */
 static uint16_t *emit_taps(uint16_t *next, const uint16_t *end, const struct smg_dot *dot)
 {
-    uint32_t gap = 4 * (dot->row_words - dot->columns);
     struct lane lanes[2];
+    struct taps taps = {lanes, end, dot->rows, dot->columns, 4 * (dot->row_words - dot->columns), lanes + dot->count};
     for (uint32_t channel = 0; channel < dot->count; ++channel) {
         open_lane(&lanes[channel], channel, dot->weights + channel * dot->rows * dot->columns);
     }
-    for (uint32_t row = 0; row < dot->rows; ++row) {
-        for (uint32_t left = row == 0 ? 0 : gap, part; left != 0; left -= part) {
-            if (next >= end) {
-                return NULL;
-            }
-            part = left < 252 ? left : 252;
-            *next++ = thumb_adds_immediate(WORDS, part);
-        }
-        next = emit_row(next, lanes, dot->columns, end, lanes + dot->count);
-        if (next == NULL) {
-            return NULL;
-        }
+    next = emit_rows(next, &taps);
+    if (next == NULL) {
+        return NULL;
     }
     for (uint32_t channel = 0; channel < dot->count; ++channel) {
         for (uint32_t i = 0; i < 5 && lanes[channel].room != NO_SEGMENT; ++i) {
