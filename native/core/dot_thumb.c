@@ -326,10 +326,11 @@ struct frame {
     uint32_t row_step;                           /* 48: from the end of a row's pairs to the next row */
     uint32_t end_step;                           /* 52: from one row's end to the next one's */
     uint32_t output_row_step;                    /* 56: from where a row's outputs end to the next row's */
+    uint32_t last_distance;                      /* 60: distance in the last row */
 };
 
 typedef char smg_assert_requantization[sizeof(struct requantization) == 36 ? 1 : -1];
-typedef char smg_assert_frame[offsetof(struct frame, output_row_step) == 56 ? 1 : -1];
+typedef char smg_assert_frame[offsetof(struct frame, last_distance) == 60 ? 1 : -1];
 
 /* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. Sums below 0 give the lowest output,
  * which is that of the zero point. 14 cycles for most. */
@@ -455,6 +456,11 @@ __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
                    "subs r0, #1\n"
                    "beq 6f\n"
                    "str r0, [r7, #44]\n"
+                   "cmp r0, #1\n"
+                   "bne 7f\n"
+                   "ldr r0, [r7, #60]\n"
+                   "str r0, [r7, #16]\n"
+                   "7:"
                    "ldr r0, [r7, #8]\n"
                    "ldr r1, [r7, #52]\n"
                    "adds r0, r0, r1\n"
@@ -534,7 +540,8 @@ void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct 
     frame.words_step = 4 * (dot->pair_words - ((dot->rows - 1) * dot->row_words + dot->columns));
     frame.end = pairs->words + pairs->count * dot->pair_words;
     frame.output = pairs->outputs;
-    frame.distance = pairs->distance;
+    frame.distance = pairs->rows == 1 ? pairs->last_distance : pairs->distance;
+    frame.last_distance = pairs->last_distance;
     frame.output_step = dot->output_step - (block->count - 1);
     frame.lowest = dot->channels->step->record->activation_min;
     frame.step = dot->channels->step;
