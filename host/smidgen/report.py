@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from smidgen.blob.contents import Blob
-from smidgen.network import Kind, Network, NetworkOperator, WeightedOperator
+from smidgen.network import Kind, LinearAddOperator, Network, NetworkOperator, WeightedOperator
 
 _WEIGHT_PURPOSES = ("weights", "code table")
 
@@ -138,7 +138,7 @@ def _operator(blob: Blob, index: int, operator: NetworkOperator) -> OperatorRepo
         weight_bytes_packed=-(-storage.bits // 8) if storage and weights else 0,
         coding=storage.coding if storage and weights else "",
         bits_per_weight=round(storage.bits / weights, 3) if storage and weights else None,
-        kernel=storage.kernel if storage else 0,
+        kernel=storage.kernel if storage else int(isinstance(operator, LinearAddOperator)),
         tile=storage.tile if storage and (storage.kernel or storage.coding == "huffman") else 0,
         workspace_bytes=storage.workspace_bytes if storage else 0,
         scratch_bytes=storage.scratch_bytes if storage else 0,
