@@ -79,7 +79,8 @@ static uint64_t gathered_bytes(const struct smg_subject *subject, uint64_t weigh
     uint64_t pixels = pointwise ? 1 : (subject->output->dimensions[2] - UINT64_C(1)) * window->stride_w + window->kernel_w;
     uint64_t row_words = pixels * (conv ? subject->input->dimensions[3] : 1);
     uint64_t taps_h = (window->kernel_h - UINT64_C(1)) * window->dilation_h + 1;
-    uint64_t period = 2 * (uint64_t)window->stride_h;
+    uint64_t output_h = subject->output->dimensions[1] * (pointwise ? (uint64_t)subject->output->dimensions[2] : 1);
+    uint64_t period = (record->tile >= (output_h + 1) / 2 ? 1 : 2) * (uint64_t)window->stride_h;
     uint64_t rows = (record->tile - UINT64_C(1)) * (taps_h < period ? taps_h : period) + taps_h;
     uint64_t decoded = record->weights_coding == SMG_HUFFMAN ? (conv ? 2 : 1) * weights_per_channel : 0;
     if (row_words > UINT16_MAX) {

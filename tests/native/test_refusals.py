@@ -246,7 +246,7 @@ OPERATOR_RULES = [
     ("conv_2d_pairs", operator("tile", 1), None),
     ("conv_2d_pairs", operator("tile", 3), "BAD_WORKSPACE"),
     ("conv_2d_pairs", operator("tile", 0xFFFF), "BAD_WORKSPACE"),
-    ("conv_2d_pairs", operator("workspace", 4 + 6 * 4 - 1), "BAD_WORKSPACE"),
+    ("conv_2d_pairs", operator("workspace", 4 + 6 * 3 - 1), "BAD_WORKSPACE"),
     ("conv_2d_pairs", operator("workspace", 0), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("workspace", 17), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("tile", 2), "BAD_WORKSPACE"),

@@ -90,7 +90,7 @@ def _read_gathering(source: OperatorSource, window: n.WindowParameters) -> Gathe
     source.require_equal("dilation_w", window.dilation[1], 1)
     channels = source.input.dimensions[3] if source.kind == Kind.CONV_2D else 1
     decoded = 2 if source.kind == Kind.CONV_2D else 1
-    return Gathering.of(window, source.output.dimensions[2], channels, decoded, source.record.tile)
+    return Gathering.of(window, source.output.dimensions[1:3], channels, decoded, source.record.tile)
 
 
 def _read_binary(source: OperatorSource) -> n.NetworkOperator:
