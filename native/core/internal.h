@@ -41,6 +41,16 @@ struct smg_step {
     uint8_t *scratch;
 };
 
+/* Kinds of operators whose kernels a smaller build leaves out, one bit for each: 1 << SMG_SOFTMAX | ... */
+#ifndef SMG_WITHOUT
+#define SMG_WITHOUT 0
+#endif
+
+static inline bool smg_is_left_out(uint32_t kind)
+{
+    return (uint32_t)(SMG_WITHOUT) >> kind & 1;
+}
+
 typedef void smg_kernel(const struct smg_step *step);
 
 /* The kernel for a kind and a kernel id, or null if the engine has none. */
@@ -83,7 +93,7 @@ struct smg_taps {
 struct smg_taps smg_window_taps(uint32_t output_position, uint32_t stride, uint32_t pad, uint32_t kernel,
                                 uint32_t dilation, uint32_t input_size);
 
-/* mean.c: the sum of `count` elements, at least 1 and below 2^24, at distances of `stride`. */
+/* sum.c: the sum of `count` elements, at least 1 and below 2^24, at distances of `stride`. */
 int32_t smg_sum(const int8_t *first, uint32_t count, uint32_t stride);
 
 /* huffman.c */

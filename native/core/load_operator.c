@@ -261,6 +261,9 @@ int smg_check_operator(struct smg_loader *loader, const struct smg_operator_reco
     if (record->kind == 0 || record->kind >= SMG_KIND_LIMIT) {
         return smg_refuse(loader, SMG_BAD_KIND, record->kind, SMG_KIND_LIMIT - 1);
     }
+    if (smg_is_left_out(record->kind)) {
+        return smg_refuse(loader, SMG_LEFT_OUT, record->kind, record->kind);
+    }
     if (smg_find_kernel(record->kind, record->kernel) == NULL) {
         return smg_refuse(loader, SMG_BAD_KERNEL, record->kernel, 0);
     }

@@ -71,7 +71,8 @@ enum smg_status {
     SMG_BAD_OPERATOR = -42,  /* operator index out of range */
     /* kernels other than the plain one */
     SMG_BAD_WORKSPACE = -43, /* scratch too small for the input and the weights that the kernel gathers */
-    SMG_STATUS_LIMIT = -44
+    SMG_LEFT_OUT = -44,      /* this build has no kernel for the kind: found */
+    SMG_STATUS_LIMIT = -45
 };
 
 enum smg_place { SMG_IN_HEADER = 0, SMG_IN_TENSOR = 1, SMG_IN_OPERATOR = 2 };

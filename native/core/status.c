@@ -47,6 +47,7 @@ static const char messages[] = "no error\0"
                                "no memory was given to the model\0"
                                "operator index is out of range\0"
                                "workspace of the kernel is too small\0"
+                               "is left out of this module, install the full one\0"
                                "unknown status";
 
 const char *smg_status_message(int status)
