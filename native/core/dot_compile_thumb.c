@@ -225,15 +225,9 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
     const struct smg_step *step = dot->channels->step;
     struct smg_channel channel;
     smg_channels_read(dot->channels, dot->channel + index, &channel);
-    uint32_t taps = dot->rows * dot->columns;
-    const int8_t *weights = dot->weights + index * taps;
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < taps; ++i) {
-        sum += (uint32_t)(int32_t)weights[i];
-    }
     result->channel = channel;
     result->highest = step->record->activation_max;
-    result->bias = channel.bias - sum * (uint32_t)(int32_t)step->input->zero_point;
+    result->bias = channel.bias;
     uint32_t multiplier = (uint32_t)channel.multiplier;
     int32_t right = -channel.shift;
     if (right < 1 || right > 10 || multiplier >> 30 == 0 || multiplier % 128 != 0) {
