@@ -26,8 +26,7 @@ static int check_huffman(const struct smg_subject *subject, uint64_t count)
     struct smg_loader *loader = subject->loader;
     const struct smg_operator_record *record = subject->record;
     uint64_t stream_bytes = ((uint64_t)record->weights_bits + 15) / 16 * 2;
-    /* The decoder reads on for one unit behind the stream. */
-    int status = smg_check_range(loader, record->weights_offset, stream_bytes + 2, 2);
+    int status = smg_check_range(loader, record->weights_offset, stream_bytes + SMG_READ_AHEAD, 2);
     if (status == SMG_OK) {
         status = smg_check_range(loader, record->code_table_offset, sizeof(struct smg_code_table), 4);
     }

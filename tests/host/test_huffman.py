@@ -107,10 +107,10 @@ def test_one_symbol_gets_a_partner() -> None:
 
 
 def test_serialized_table() -> None:
-    """-1 and 1 with two bits, 0 with one: first symbol -1, longest 2, three symbols, nibbles 2 1 2."""
+    """-1 and 1 with two bits, 0 with one: longest 2, three symbols, one code of one bit, two of two; 0, -1, 1."""
     table = build_code_table(symbol_counts(np.array([0, 0, 0, 1, -1], np.int8)))
-    assert table.serialize() == bytes([0xFF, 2, 3, 0, 0x12, 0x02])
-    assert table.table_bytes == 6
+    assert table.serialize() == bytes([2, 0, 3, 0, 1, 0, 2, 0, 0, 0xFF, 1])
+    assert table.table_bytes == 11
 
 
 def test_refusals() -> None:

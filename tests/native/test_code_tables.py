@@ -45,10 +45,11 @@ def test_completeness(engine: HostEngine, lengths: list[int], status: str | None
     refuse(engine, bytes(code_blob(CodeTable(0, lengths), [first]).data), status)
 
 
-def test_symbols_up_to_127(engine: HostEngine) -> None:
-    refuse(engine, bytes(code_blob(CodeTable(126, [1, 1]), [126, 127]).data), None)
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+def test_symbols_and_counts_go_together(engine: HostEngine, count: int) -> None:
     blob = code_blob(CodeTable(126, [1, 1]), [126, 127])
-    struct.pack_into("<b", blob.data, blob.places["table 0"], 127)
+    refuse(engine, bytes(blob.data), None)
+    struct.pack_into("<H", blob.data, blob.places["table 0"] + 2, count)
     refuse(engine, blob.sealed(), "BAD_CODE_TABLE")
 
 

@@ -17,8 +17,8 @@ from smidgen.requantization import INT32_MAX, MAX_SHIFT, MIN_SHIFT
 RAW, HUFFMAN = 1, 2
 SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 
-_DECODING_TABLE_BYTES = 320  # docs/format.md, section 6
-_READ_AHEAD_BYTES = 2  # behind a stream, section 5
+_LOOKUP_BITS = 8  # docs/format.md, section 6
+_READ_AHEAD_BYTES = 4  # behind a stream, section 5
 _EXPANSION_ALLOWANCE = 16 * 2**20
 
 
@@ -198,4 +198,4 @@ class WeightReader:
 
 def decoding_table_bytes(table: CodeTable) -> int:
     """Scratch that a code table takes while it is used (docs/format.md, section 6)."""
-    return _DECODING_TABLE_BYTES + (table.used + 3) // 4 * 4
+    return 2 * 2**_LOOKUP_BITS + 4 * max(table.max_length - _LOOKUP_BITS, 0)

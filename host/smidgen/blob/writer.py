@@ -29,7 +29,7 @@ SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 NO_TENSOR = 0xFFFF
 _LIMITS = {"tensors": 0xFFFE, "operators": 0xFFFF, "inputs": 0xFF, "outputs": 0xFF, "golden vectors": 0xFFFF}
 _WORKING_MEMORY_LIMIT = 1 << 24
-_READ_AHEAD_BYTES = 2  # behind a bit stream
+_READ_AHEAD_BYTES = 4  # behind a bit stream
 
 
 def write_blob(plan: Plan, golden: Sequence[GoldenVector] = (), metadata: dict[str, Any] | None = None) -> bytes:

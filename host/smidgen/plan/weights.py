@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smidgen.huffman import CodeTable, build_code_table, entropy_bits, symbol_counts
+from smidgen.huffman import DEFAULT_CODE_LENGTH, CodeTable, build_code_table, entropy_bits, symbol_counts
 from smidgen.network import Network, WeightedOperator
 
-DECODER_BYTES = 320  # besides the symbols, what the decoding table takes in scratch
-_TABLE_HEADER_BYTES = 4
+_LOOKUP_BITS = 8  # codes up to this length are looked up
+_TABLE_FIXED_BYTES = 4 + 2 * DEFAULT_CODE_LENGTH  # of a code table, besides the symbols
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ def plan_weights(network: Network) -> tuple[dict[int, WeightPlan], list[CodeTabl
 
 
 def _weight_plan(tables: Sequence[CodeTable], number: int | None) -> WeightPlan:
-    return WeightPlan(number, 0 if number is None else decoder_scratch_bytes(tables[number].used_symbols))
+    return WeightPlan(number, 0 if number is None else decoder_scratch_bytes(tables[number].max_length))
 
 
-def decoder_scratch_bytes(used_symbols: int) -> int:
-    """Scratch for decoding with a table of so many symbols, without the weights (docs/format.md section 6)."""
-    return DECODER_BYTES + -(-used_symbols // 4) * 4
+def decoder_scratch_bytes(max_length: int) -> int:
+    """Scratch for decoding with a table whose longest code has so many bits, without the weights (docs/format.md
+    section 6)."""
+    return 2 * (1 << _LOOKUP_BITS) + 4 * max(max_length - _LOOKUP_BITS, 0)
 
 
 def _estimate(members: tuple[int, ...], counts: NDArray[np.int64]) -> _Group:
     """A group and its cost; a single tensor may also stay raw."""
-    used = np.flatnonzero(counts)
-    table = _TABLE_HEADER_BYTES + (int(used[-1] - used[0]) + 2) // 2
+    table = _TABLE_FIXED_BYTES + int(np.count_nonzero(counts))
     coded = entropy_bits(counts) / 8 + table
     return _Group(members, counts, min(coded, float(counts.sum())) if len(members) == 1 else coded)
 
