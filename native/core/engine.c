@@ -13,6 +13,7 @@ static const struct {
     {SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d},
     {SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs},
     {SMG_FULLY_CONNECTED, 0, smg_fully_connected},
+    {SMG_FULLY_CONNECTED, 1, smg_fully_connected_streamed},
     {SMG_ADD, 0, smg_add},
     {SMG_MUL, 0, smg_mul},
     {SMG_AVERAGE_POOL_2D, 0, smg_average_pool_2d},

@@ -1,22 +1,42 @@
-/* FULLY_CONNECTED: weights [output channel][k], applied to each row of the input. */
+/* FULLY_CONNECTED: dot products of rows of the input with the weights of every output channel. */
 #include "internal.h"
 
-/* Sum of (input - zero point) * weight. Apart, so that all it needs is in registers. */
-static __attribute__((noinline)) uint32_t product(const int8_t *input, const int8_t *weights, uint32_t count,
-                                                  int32_t zero_point)
+/* Some neighbouring output channels that are computed together. */
+struct group {
+    struct smg_channel channels[SMG_DENSE_CHANNELS];
+    uint32_t sums[SMG_DENSE_CHANNELS];
+    uint32_t count;
+};
+
+/* The group of up to SMG_DENSE_CHANNELS channels that begins with `first`. */
+static void open_group(struct group *group, const struct smg_channels *channels, uint32_t first, uint32_t end)
 {
-    uint32_t sum = 0;
-    for (const int8_t *end = weights + count; weights != end; ++input, ++weights) {
-        sum += (uint32_t)((*input - zero_point) * *weights);
+    group->count = end - first < SMG_DENSE_CHANNELS ? end - first : SMG_DENSE_CHANNELS;
+    for (uint32_t i = 0; i < group->count; ++i) {
+        smg_channels_read(channels, first + i, &group->channels[i]);
     }
-    return sum;
 }
 
+static void start_sums(struct group *group)
+{
+    for (uint32_t i = 0; i < group->count; ++i) {
+        group->sums[i] = group->channels[i].bias;
+    }
+}
+
+static void store_outputs(const struct group *group, const struct smg_step *step, int8_t *outputs)
+{
+    for (uint32_t i = 0; i < group->count; ++i) {
+        outputs[i] = smg_channel_output(step, &group->channels[i], group->sums[i]);
+    }
+}
+
+/* Weights [output channel][k], applied to each row of the input. */
 void smg_fully_connected(const struct smg_step *step)
 {
-    int32_t input_zero_point = step->input->zero_point;
     uint32_t outputs = step->output->dimensions[3];
     uint32_t rows = smg_divide(smg_elements(step->output), outputs);
+    struct group group;
     struct smg_channels channels;
     struct smg_tiles tiles;
     smg_channels_open(&channels, step);
@@ -24,16 +44,31 @@ void smg_fully_connected(const struct smg_step *step)
     while (smg_tiles_next(&tiles)) {
         uint32_t inputs = tiles.from.per_channel;
         const int8_t *weights = tiles.weights;
-        for (uint32_t c = tiles.first; c < tiles.end; ++c) {
-            const int8_t *input = step->input_data;
-            struct smg_channel channel;
-            smg_channels_read(&channels, c, &channel);
+        for (uint32_t c = tiles.first; c < tiles.end; c += group.count) {
+            open_group(&group, &channels, c, tiles.end);
             for (uint32_t row = 0; row < rows; ++row) {
-                uint32_t sum = channel.bias + product(input, weights, inputs, input_zero_point);
-                step->output_data[row * outputs + c] = smg_channel_output(step, &channel, sum);
-                input += inputs;
+                start_sums(&group);
+                smg_dense_raw(step->input_data + row * inputs, inputs, weights, group.count, group.sums);
+                store_outputs(&group, step, step->output_data + row * outputs + c);
             }
-            weights += inputs;
+            weights += group.count * inputs;
         }
+    }
+}
+
+/* One row; weights [group of output channels][k][output channel], multiplied as they are decoded. */
+void smg_fully_connected_streamed(const struct smg_step *step)
+{
+    uint32_t outputs = step->output->dimensions[3];
+    struct group group;
+    struct smg_channels channels;
+    struct smg_weights weights;
+    smg_channels_open(&channels, step);
+    smg_weights_open(&weights, step);
+    for (uint32_t c = 0; c < outputs; c += group.count) {
+        open_group(&group, &channels, c, outputs);
+        start_sums(&group);
+        smg_dense_streamed(step->input_data, weights.per_channel, &weights.decoder, group.count, group.sums);
+        store_outputs(&group, step, step->output_data + c);
     }
 }

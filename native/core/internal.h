@@ -45,12 +45,13 @@ typedef void smg_kernel(const struct smg_step *step);
 /* The kernel for a kind and a kernel id, or null if the engine has none. */
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel);
 
-/* One kernel family per file; kernel id 0 of each kind, and ..._pairs kernel id 1. */
+/* One kernel family per file; kernel id 0 of each kind, and ..._pairs and ..._streamed kernel id 1. */
 smg_kernel smg_conv_2d;
 smg_kernel smg_conv_2d_pairs;
 smg_kernel smg_depthwise_conv_2d;
 smg_kernel smg_depthwise_conv_2d_pairs;
 smg_kernel smg_fully_connected;
+smg_kernel smg_fully_connected_streamed;
 smg_kernel smg_add;
 smg_kernel smg_mul;
 smg_kernel smg_average_pool_2d;
@@ -172,6 +173,24 @@ void smg_tiles_open(struct smg_tiles *tiles, const struct smg_step *step);
 
 /* Makes the next tile ready; false when there is none left. */
 bool smg_tiles_next(struct smg_tiles *tiles);
+
+/* dense.c */
+
+#define SMG_DENSE_CHANNELS 4 /* output channels of FULLY_CONNECTED that are computed together: section 6 of the format */
+
+/* Adds to each of `channels` sums, 1 .. SMG_DENSE_CHANNELS, the dot product of the input with its weights
+ * [channel][input]. There is at least one input. */
+void smg_dense_raw(const int8_t *input, uint32_t inputs, const int8_t *weights, uint32_t channels, uint32_t *sums);
+
+/* The same with the next weights of a stream, [input][channel]. */
+void smg_dense_streamed(const int8_t *input, uint32_t inputs, struct smg_decoder *decoder, uint32_t channels,
+                        uint32_t *sums);
+
+#if SMG_THUMB_1
+/* dense_thumb.c: of SMG_DENSE_CHANNELS. */
+void smg_dense_raw_thumb(const int8_t *input, const int8_t *weights, uint32_t inputs, uint32_t *sums);
+void smg_dense_streamed_thumb(struct smg_decoder *decoder, const int8_t *input, uint32_t inputs, uint32_t *sums);
+#endif
 
 /* requantize.c: section 3 of the format. Sums wrap modulo 2^32 and are therefore unsigned. */
 

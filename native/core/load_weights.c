@@ -87,6 +87,21 @@ static uint64_t gathered_bytes(const struct smg_subject *subject, uint64_t weigh
     return ((decoded + 3) & ~UINT64_C(3)) + 4 * row_words * rows;
 }
 
+/* FULLY_CONNECTED, kernel 1: section 6. It needs no scratch besides what decoding takes. */
+static int check_streamed(const struct smg_subject *subject)
+{
+    const struct smg_operator_record *record = subject->record;
+    uint64_t elements = smg_elements(subject->output);
+    if (record->weights_coding != SMG_HUFFMAN) {
+        return refuse(subject, SMG_BAD_CODING, record->weights_coding, SMG_HUFFMAN);
+    }
+    if (elements != subject->output->dimensions[3]) {
+        return refuse(subject, SMG_BAD_SIZE, elements, subject->output->dimensions[3]);
+    }
+    return record->tile == 1 ? smg_check_zero(subject->loader, record->workspace)
+                             : refuse(subject, SMG_BAD_TILE, record->tile, 1);
+}
+
 static int check_scratch(const struct smg_subject *subject, uint64_t weights_per_channel)
 {
     struct smg_loader *loader = subject->loader;
@@ -95,7 +110,12 @@ static int check_scratch(const struct smg_subject *subject, uint64_t weights_per
     if (record->weights_coding == SMG_HUFFMAN) {
         scratch = smg_decoder_bytes(data(subject, record->code_table_offset));
     }
-    if (record->kernel != 0) {
+    if (record->kind == SMG_FULLY_CONNECTED && record->kernel != 0) {
+        int status = check_streamed(subject);
+        if (status != SMG_OK) {
+            return status;
+        }
+    } else if (record->kernel != 0) {
         uint64_t needed = gathered_bytes(subject, weights_per_channel);
         if (needed > 4 * (uint64_t)record->workspace) {
             return refuse(subject, SMG_BAD_WORKSPACE, 4 * (uint64_t)record->workspace, needed);

@@ -12,7 +12,7 @@ from smidgen.network import Kind
 from smidgen.requantization import MAX_SHIFT, MIN_SHIFT
 
 NO_TENSOR = 0xFFFF
-PLAIN_KERNEL, PAIRS_KERNEL = 0, 1
+PLAIN_KERNEL, PAIRS_KERNEL, STREAMED_KERNEL = 0, 1, 1  # pairs: of convolutions; streamed: of FULLY_CONNECTED
 
 _WINDOW_BYTES = 16
 
@@ -43,7 +43,9 @@ _CONVOLUTION = KindFields(
 _FIELDS = {
     Kind.CONV_2D: _CONVOLUTION,
     Kind.DEPTHWISE_CONV_2D: _CONVOLUTION,
-    Kind.FULLY_CONNECTED: KindFields(clamp=True, weights=True, requantization=True, flags=_WEIGHT_FLAGS),
+    Kind.FULLY_CONNECTED: KindFields(
+        clamp=True, weights=True, requantization=True, flags=_WEIGHT_FLAGS, kernels=(PLAIN_KERNEL, STREAMED_KERNEL)
+    ),
     Kind.ADD: KindFields(clamp=True, input2=True, requantization=True, parameter_bytes=4),
     Kind.MUL: KindFields(clamp=True, input2=True, requantization=True, parameter_bytes=4),
     Kind.AVERAGE_POOL_2D: KindFields(clamp=True, parameter_bytes=_WINDOW_BYTES),

@@ -18,6 +18,7 @@ RAW, HUFFMAN = 1, 2
 SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 
 _LOOKUP_BITS = 8  # docs/format.md, section 6
+_GROUP_CHANNELS = 4
 _READ_AHEAD_BYTES = 4  # behind a stream, section 5
 _EXPANSION_ALLOWANCE = 16 * 2**20
 
@@ -62,7 +63,7 @@ class WeightReader:
     def weights(
         self, subject: str, index: int, record: OperatorRecord, shape: WeightShape, gathering: Gathering | None
     ) -> NDArray[np.int8]:
-        """int8 [channels, per channel]; read-only. gathering: what kernel 1 gathers, None for kernel 0."""
+        """int8 [channels, per channel]; read-only. gathering: what kernel 1 of the convolutions gathers, else None."""
         if gathering is None:
             require(
                 1 <= record.tile <= shape.channels,
@@ -81,6 +82,8 @@ class WeightReader:
         else:
             weights, table = self._huffman(subject, index, record, shape)
         self._store(subject, index, record, shape, table, gathering)
+        if gathering is None and record.kernel != 0:
+            return _from_groups(weights, shape)
         return weights.reshape(shape.channels, shape.per_channel)
 
     def _raw(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
@@ -126,7 +129,7 @@ class WeightReader:
         if gathering is not None:
             needed = gathering.needed_bytes(coded)
             require(needed <= workspace, subject, f"its workspace has {workspace} bytes, it needs at least {needed}")
-        held = record.tile * coded if gathering is None else workspace
+        held = record.tile * coded if record.kernel == 0 else workspace
         self.storage[index] = WeightStorage(
             coding="raw" if table is None else "huffman",
             offset=record.weights_offset,
@@ -194,6 +197,15 @@ class WeightReader:
         size = count * np.dtype(dtype).itemsize
         view = self.blob.section(subject, offset, size, purpose, operator=index, alignment=alignment)
         return np.frombuffer(view, dtype)
+
+
+def _from_groups(weights: NDArray[np.int8], shape: WeightShape) -> NDArray[np.int8]:
+    """[channels, per channel] from the order of kernel 1 of FULLY_CONNECTED (docs/format.md, section 6)."""
+    grouped = shape.channels - shape.channels % _GROUP_CHANNELS
+    whole, rest = np.split(weights, [grouped * shape.per_channel])
+    groups = whole.reshape(-1, shape.per_channel, _GROUP_CHANNELS).transpose(0, 2, 1)
+    last = rest.reshape(shape.per_channel, shape.channels - grouped).T
+    return np.concatenate([groups.reshape(grouped, shape.per_channel), last])
 
 
 def decoding_table_bytes(table: CodeTable) -> int:
