@@ -23,7 +23,7 @@ from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import Network
 from smidgen.passes import simplify
-from smidgen.plan import make_plan
+from smidgen.plan import Coding, make_plan
 from smidgen.quantize import DEFAULT_METHOD, load_calibration, quantize
 from smidgen.reference import run_network
 from smidgen.report import BlobReport, report_blob
@@ -82,10 +82,16 @@ def pack(
     return Packed(data, blob, report_blob(blob), notes)
 
 
-def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None, *, scratch_limit: int | None = None) -> bytes:
-    """The blob of an int8 graph that is in memory already. scratch_limit as for make_plan."""
+def pack_graph(
+    graph: Graph,
+    metadata: dict[str, Any] | None = None,
+    *,
+    scratch_limit: int | None = None,
+    coding: Coding = "smallest",
+) -> bytes:
+    """The blob of an int8 graph that is in memory already. scratch_limit and coding as for make_plan."""
     network = lower(simplify(graph))
-    plan = make_plan(network, scratch_limit=scratch_limit)
+    plan = make_plan(network, scratch_limit=scratch_limit, coding=coding)
     return write_blob(plan, metadata={**network.metadata, **(metadata or {})})
 
 

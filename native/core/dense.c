@@ -12,7 +12,7 @@ void smg_dense_raw(const int8_t *input, uint32_t inputs, const int8_t *weights, 
     }
 #endif
     for (uint32_t c = 0; c < channels; ++c) {
-        uint32_t sum = sums[c];
+        uint32_t sum = 0;
         for (uint32_t k = 0; k < inputs; ++k) {
             sum += (uint32_t)(input[k] * *weights++);
         }
@@ -30,6 +30,9 @@ void smg_dense_streamed(const int8_t *input, uint32_t inputs, struct smg_decoder
     }
 #endif
     int8_t weights[WEIGHTS_AT_A_TIME];
+    for (uint32_t c = 0; c < channels; ++c) {
+        sums[c] = 0;
+    }
     for (const int8_t *end = input + inputs; input != end;) {
         uint32_t count = WEIGHTS_AT_A_TIME / SMG_DENSE_CHANNELS;
         if (count > (uint32_t)(end - input)) {

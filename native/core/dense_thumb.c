@@ -12,13 +12,13 @@
     "mov r6, r10\n"                                                                                                   \
     "mov r7, r11\n"                                                                                                   \
     "push {r4-r7}\n"
-#define LOAD_SUMS                                                                                                     \
-    "ldmia r3!, {r4-r7}\n"                                                                                            \
+#define CLEAR_SUMS                                                                                                    \
+    "movs r4, #0\n"                                                                                                   \
     "mov r8, r4\n"                                                                                                    \
-    "mov r9, r5\n"                                                                                                    \
-    "mov r10, r6\n"                                                                                                   \
-    "mov r11, r7\n"
-/* r0: behind the last sum. */
+    "mov r9, r4\n"                                                                                                    \
+    "mov r10, r4\n"                                                                                                   \
+    "mov r11, r4\n"
+/* r0: where they go. */
 #define STORE_SUMS_AND_RETURN                                                                                         \
     "mov r4, r8\n"                                                                                                    \
     "mov r5, r9\n"                                                                                                    \
@@ -55,7 +55,7 @@ __attribute__((naked)) void smg_dense_raw_thumb(SMG_READ_BY_ASSEMBLY const int8_
                                                SMG_READ_BY_ASSEMBLY uint32_t *sums)
 {
     __asm volatile(".syntax unified\n" SAVE_SUMS_REGISTERS
-                   "push {r3}\n" LOAD_SUMS
+                   "push {r3}\n" CLEAR_SUMS
                    "adds r4, r0, r2\n"
                    "adds r0, r1, r2\n"
                    "adds r1, r0, r2\n"
@@ -94,7 +94,7 @@ __attribute__((naked)) void smg_dense_streamed_thumb(SMG_READ_BY_ASSEMBLY struct
 {
     __asm volatile(".syntax unified\n" SAVE_SUMS_REGISTERS
                    "ldr r4, [r0, #16]\n"
-                   "push {r0, r3, r4}\n" LOAD_SUMS
+                   "push {r0, r3, r4}\n" CLEAR_SUMS
                    "adds r4, r1, r2\n"
                    "mov lr, r4\n"
                    "lsls r7, r2, #31\n"

@@ -1,33 +1,19 @@
 /* FULLY_CONNECTED: dot products of rows of the input with the weights of every output channel. */
 #include "internal.h"
 
-/* Some neighbouring output channels that are computed together. */
-struct group {
-    struct smg_channel channels[SMG_DENSE_CHANNELS];
-    uint32_t sums[SMG_DENSE_CHANNELS];
-    uint32_t count;
-};
-
-/* The group of up to SMG_DENSE_CHANNELS channels that begins with `first`. */
-static void open_group(struct group *group, const struct smg_channels *channels, uint32_t first, uint32_t end)
+static uint32_t group_size(uint32_t channels)
 {
-    group->count = end - first < SMG_DENSE_CHANNELS ? end - first : SMG_DENSE_CHANNELS;
-    for (uint32_t i = 0; i < group->count; ++i) {
-        smg_channels_read(channels, first + i, &group->channels[i]);
-    }
+    return channels < SMG_DENSE_CHANNELS ? channels : SMG_DENSE_CHANNELS;
 }
 
-static void start_sums(struct group *group)
+/* The outputs of `count` channels, from channel `first` on, for their sums without the bias. */
+static void store_outputs(const struct smg_channels *channels, uint32_t first, uint32_t count, const uint32_t *sums,
+                          int8_t *outputs)
 {
-    for (uint32_t i = 0; i < group->count; ++i) {
-        group->sums[i] = group->channels[i].bias;
-    }
-}
-
-static void store_outputs(const struct group *group, const struct smg_step *step, int8_t *outputs)
-{
-    for (uint32_t i = 0; i < group->count; ++i) {
-        outputs[i] = smg_channel_output(step, &group->channels[i], group->sums[i]);
+    for (uint32_t i = 0; i < count; ++i) {
+        struct smg_channel channel;
+        smg_channels_read(channels, first + i, &channel);
+        outputs[i] = smg_channel_output(channels->step, &channel, channel.bias + sums[i]);
     }
 }
 
@@ -36,7 +22,6 @@ void smg_fully_connected(const struct smg_step *step)
 {
     uint32_t outputs = step->output->dimensions[3];
     uint32_t rows = smg_divide(smg_elements(step->output), outputs);
-    struct group group;
     struct smg_channels channels;
     struct smg_tiles tiles;
     smg_channels_open(&channels, step);
@@ -44,14 +29,14 @@ void smg_fully_connected(const struct smg_step *step)
     while (smg_tiles_next(&tiles)) {
         uint32_t inputs = tiles.from.per_channel;
         const int8_t *weights = tiles.weights;
-        for (uint32_t c = tiles.first; c < tiles.end; c += group.count) {
-            open_group(&group, &channels, c, tiles.end);
+        for (uint32_t c = tiles.first, count; c < tiles.end; c += count) {
+            count = group_size(tiles.end - c);
             for (uint32_t row = 0; row < rows; ++row) {
-                start_sums(&group);
-                smg_dense_raw(step->input_data + row * inputs, inputs, weights, group.count, group.sums);
-                store_outputs(&group, step, step->output_data + row * outputs + c);
+                uint32_t sums[SMG_DENSE_CHANNELS];
+                smg_dense_raw(step->input_data + row * inputs, inputs, weights, count, sums);
+                store_outputs(&channels, c, count, sums, step->output_data + row * outputs + c);
             }
-            weights += group.count * inputs;
+            weights += count * inputs;
         }
     }
 }
@@ -60,15 +45,14 @@ void smg_fully_connected(const struct smg_step *step)
 void smg_fully_connected_streamed(const struct smg_step *step)
 {
     uint32_t outputs = step->output->dimensions[3];
-    struct group group;
     struct smg_channels channels;
     struct smg_weights weights;
     smg_channels_open(&channels, step);
     smg_weights_open(&weights, step);
-    for (uint32_t c = 0; c < outputs; c += group.count) {
-        open_group(&group, &channels, c, outputs);
-        start_sums(&group);
-        smg_dense_streamed(step->input_data, weights.per_channel, &weights.decoder, group.count, group.sums);
-        store_outputs(&group, step, step->output_data + c);
+    for (uint32_t c = 0, count; c < outputs; c += count) {
+        uint32_t sums[SMG_DENSE_CHANNELS];
+        count = group_size(outputs - c);
+        smg_dense_streamed(step->input_data, weights.per_channel, &weights.decoder, count, sums);
+        store_outputs(&channels, c, count, sums, step->output_data + c);
     }
 }

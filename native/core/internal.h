@@ -178,8 +178,8 @@ bool smg_tiles_next(struct smg_tiles *tiles);
 
 #define SMG_DENSE_CHANNELS 4 /* output channels of FULLY_CONNECTED that are computed together: section 6 of the format */
 
-/* Adds to each of `channels` sums, 1 .. SMG_DENSE_CHANNELS, the dot product of the input with its weights
- * [channel][input]. There is at least one input. */
+/* The dot products of the input with the weights [channel][input] of 1 .. SMG_DENSE_CHANNELS output channels. There is
+ * at least one input. */
 void smg_dense_raw(const int8_t *input, uint32_t inputs, const int8_t *weights, uint32_t channels, uint32_t *sums);
 
 /* The same with the next weights of a stream, [input][channel]. */

@@ -87,21 +87,6 @@ static uint64_t gathered_bytes(const struct smg_subject *subject, uint64_t weigh
     return ((decoded + 3) & ~UINT64_C(3)) + 4 * row_words * rows;
 }
 
-/* FULLY_CONNECTED, kernel 1: section 6. It needs no scratch besides what decoding takes. */
-static int check_streamed(const struct smg_subject *subject)
-{
-    const struct smg_operator_record *record = subject->record;
-    uint64_t elements = smg_elements(subject->output);
-    if (record->weights_coding != SMG_HUFFMAN) {
-        return refuse(subject, SMG_BAD_CODING, record->weights_coding, SMG_HUFFMAN);
-    }
-    if (elements != subject->output->dimensions[3]) {
-        return refuse(subject, SMG_BAD_SIZE, elements, subject->output->dimensions[3]);
-    }
-    return record->tile == 1 ? smg_check_zero(subject->loader, record->workspace)
-                             : refuse(subject, SMG_BAD_TILE, record->tile, 1);
-}
-
 static int check_scratch(const struct smg_subject *subject, uint64_t weights_per_channel)
 {
     struct smg_loader *loader = subject->loader;
@@ -110,18 +95,13 @@ static int check_scratch(const struct smg_subject *subject, uint64_t weights_per
     if (record->weights_coding == SMG_HUFFMAN) {
         scratch = smg_decoder_bytes(data(subject, record->code_table_offset));
     }
-    if (record->kind == SMG_FULLY_CONNECTED && record->kernel != 0) {
-        int status = check_streamed(subject);
-        if (status != SMG_OK) {
-            return status;
-        }
-    } else if (record->kernel != 0) {
+    if (smg_is_pairs(record)) {
         uint64_t needed = gathered_bytes(subject, weights_per_channel);
         if (needed > 4 * (uint64_t)record->workspace) {
             return refuse(subject, SMG_BAD_WORKSPACE, 4 * (uint64_t)record->workspace, needed);
         }
         scratch += 4 * (uint64_t)record->workspace;
-    } else if (record->weights_coding == SMG_HUFFMAN) {
+    } else if (record->kernel == 0 && record->weights_coding == SMG_HUFFMAN) {
         scratch += record->tile * weights_per_channel;
     }
     if (scratch >= SMG_MEMORY_LIMIT) {
@@ -139,13 +119,18 @@ int smg_check_weights(const struct smg_subject *subject)
     uint32_t coding = record->weights_coding;
     if (subject->rules->traits & SMG_HAS_WEIGHTS) {
         uint32_t channels = subject->output->dimensions[3];
-        if (record->tile < 1 || (record->kernel == 0 && record->tile > channels)) {
-            return refuse(subject, SMG_BAD_TILE, record->tile, channels);
+        bool streamed = smg_is_streamed(record);
+        uint32_t largest_tile = smg_is_pairs(record) ? UINT16_MAX : streamed ? 1 : channels;
+        if (record->tile < 1 || record->tile > largest_tile) {
+            return refuse(subject, SMG_BAD_TILE, record->tile, largest_tile);
+        }
+        if (streamed && smg_elements(subject->output) != channels) {
+            return refuse(subject, SMG_BAD_SIZE, smg_elements(subject->output), channels);
         }
         uint64_t weights_per_channel = smg_weights_per_channel(record, subject->input, subject->output);
         uint64_t count = weights_per_channel * channels; /* below 2^64: a product of four u16, or less */
-        if (coding != SMG_HUFFMAN && coding != SMG_RAW) {
-            return refuse(subject, SMG_BAD_CODING, coding, SMG_RAW);
+        if (coding != SMG_HUFFMAN && (coding != SMG_RAW || streamed)) {
+            return refuse(subject, SMG_BAD_CODING, coding, SMG_HUFFMAN);
         }
         int status = coding == SMG_HUFFMAN ? check_huffman(subject, count) : check_raw(subject, count);
         return status == SMG_OK ? check_scratch(subject, weights_per_channel) : status;

@@ -271,6 +271,15 @@ def fully_connected() -> Source:
     return one(operator, (2, 3), (2, 4))
 
 
+def fully_connected_streamed() -> Source:
+    """3 -> 6 with kernel 1: the weights of four channels for input 0, 1, 2, then of the last two."""
+    operator = Operator(
+        3, 1, tile=1, weights_offset=Section(units(CODED_BITS), 2), weights_bits=len(CODED_BITS), weights_coding=2,
+        flags=2, requantization_offset=channel_numbers(6, 6, "h"), code_table_offset=Section(code_table(LENGTHS), 4),
+    )  # fmt: skip
+    return one(operator, (1, 3), (1, 6), scratch_bytes=512)
+
+
 def binary(kind: int) -> Source:
     """input2 is a constant of three channels, repeated for two neighbours each."""
     numbers = integers(2**30, -1, 2**29, -31, 7, 0) if kind == 4 else integers(2**30, 30)
@@ -340,6 +349,7 @@ EXAMPLES: dict[str, Callable[[], Source]] = {
     "pairs_pointwise": pairs_pointwise,
     "depthwise": depthwise,
     "fully_connected": fully_connected,
+    "fully_connected_streamed": fully_connected_streamed,
     "add": lambda: binary(4),
     "mul": lambda: binary(5),
     "average_pool": lambda: pool(6),

@@ -125,6 +125,13 @@ def test_kernel_1() -> None:
     assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 9, 236, 236)
 
 
+def test_weights_in_the_order_of_kernel_1() -> None:
+    operator = first_operator("fully_connected_streamed")
+    assert isinstance(operator, n.WeightedOperator)
+    expected = [CODED[0:12:4], CODED[1:12:4], CODED[2:12:4], CODED[3:12:4], CODED[12::2], CODED[13::2]]
+    assert operator.weights.tolist() == expected
+
+
 def test_golden_vectors_and_metadata() -> None:
     blob = read_blob(everything().build())
     assert len(blob.golden) == 2

@@ -31,6 +31,15 @@ def data(place: str, offset: int, code: str, value: int) -> Change:
     return lambda blob: struct.pack_into("<" + code, blob.data, blob.places[place] + offset, value)
 
 
+def several_rows(blob: b.Blob) -> None:
+    """Two rows in place of one."""
+    for index in (0, 1):
+        blob.set_tensor(index, "w", 2)
+        blob.set_tensor(index, "rank", 2)
+    blob.set_tensor(1, "offset", 10)
+    blob.set_header("arena_bytes", 22)
+
+
 # sample, change, status, place
 HEADER_RULES = [
     ("conv_2d", header("magic", 0x1A474D54), "BAD_MAGIC"),
@@ -106,7 +115,9 @@ OPERATOR_RULES = [
     ("conv_2d", operator("kind", 255), "BAD_KIND"),
     ("conv_2d", operator("kernel", 2), "BAD_KERNEL"),
     ("conv_2d", operator("kernel", 1), "BAD_WORKSPACE"),
-    ("fully_connected", operator("kernel", 1), "BAD_KERNEL"),
+    ("fully_connected", operator("kernel", 1), "BAD_TILE"),
+    ("fully_connected", operator("kernel", 2), "BAD_KERNEL"),
+    ("add", operator("kernel", 1), "BAD_KERNEL"),
     ("softmax", operator("kernel", 255), "BAD_KERNEL"),
     ("conv_2d", operator("input", 2), "BAD_TENSOR"),
     ("conv_2d", operator("input", 0xFFFF), "BAD_TENSOR"),
@@ -246,6 +257,12 @@ OPERATOR_RULES = [
     ("depthwise_conv_2d_pairs", operator("tile", 2), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("dilation_h", 2), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("dilation_w", 2), "BAD_WINDOW"),
+    ("fully_connected_streamed", operator("tile", 0), "BAD_TILE"),
+    ("fully_connected_streamed", operator("tile", 2), "BAD_TILE"),
+    ("fully_connected_streamed", operator("workspace", 1), "NOT_ZERO"),
+    ("fully_connected_streamed", several_rows, "BAD_SIZE"),
+    ("fully_connected_streamed", operator("weights_coding", 1), "BAD_CODING"),
+    ("fully_connected", operator("workspace", 1), "NOT_ZERO"),
     # Huffman codes
     ("conv_2d_huffman", operator("weights_offset", 0xFFFFFFFE), "OUTSIDE_BLOB"),
     ("conv_2d_huffman", operator("weights_offset", 101), "BAD_OFFSET"),
