@@ -380,16 +380,9 @@ static void emit_step(struct emitter *emitter, uint32_t rd, int32_t value)
 
 static uint32_t channel_bias(const struct smg_dot *dot, uint32_t channel)
 {
-    uint32_t taps = dot->rows * dot->columns;
-    const int8_t *weights = dot->weights + channel * taps;
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < taps; ++i) {
-        sum += (uint32_t)(int32_t)weights[i];
-    }
-    uint32_t zero_point = (uint32_t)(int32_t)dot->channels->step->input->zero_point;
     struct smg_channel numbers;
     smg_channels_read(dot->channels, dot->channel + channel, &numbers);
-    return numbers.bias - sum * zero_point;
+    return numbers.bias;
 }
 
 /* Everything after the taps; returns where the code is entered. */

@@ -82,6 +82,13 @@ struct smg_taps {
 struct smg_taps smg_window_taps(uint32_t output_position, uint32_t stride, uint32_t pad, uint32_t kernel,
                                 uint32_t dilation, uint32_t input_size);
 
+/* Whether a tap's position, modulo 2^32, is inside the input. Positions of checked windows are above -2^16 and below
+ * 2^32 - 2^16, so that none comes back inside. */
+static inline bool smg_is_inside(const struct smg_tensor_record *input, uint32_t y, uint32_t x)
+{
+    return y < input->dimensions[1] && x < input->dimensions[2];
+}
+
 /* huffman.c */
 
 /* Bytes of the table itself; max_length and symbol_count are all that is read. */
@@ -234,13 +241,11 @@ int8_t smg_clamp_output(const struct smg_step *step, int32_t value);
 
 /* Per-channel requantisation data of an operator with weights. */
 struct smg_channels {
-    const int32_t *multipliers;
-    const void *biases;
-    const int8_t *shifts;
+    const struct smg_channel_numbers *numbers;
     const struct smg_step *step;
 };
 
-/* One output channel's numbers. */
+/* One output channel's numbers. The bias contains the input's zero point: the sum is of plain inputs times weights. */
 struct smg_channel {
     uint32_t bias;
     int32_t multiplier;
@@ -248,6 +253,8 @@ struct smg_channel {
 };
 
 void smg_channels_open(struct smg_channels *channels, const struct smg_step *step);
+
+/* channel: an index below the number of output channels */
 void smg_channels_read(const struct smg_channels *channels, uint32_t channel, struct smg_channel *result);
 
 /* The output for a sum that includes the bias: requantised, with the zero point added, clamped. */

@@ -7,7 +7,7 @@
 struct smg_loader {
     const struct smg_model *model;
     struct smg_fault *fault;
-    uint64_t work_left;     /* bytes of weights and multipliers that may still be checked */
+    uint64_t work_left;     /* bytes of weights that may still be checked */
     uint32_t scratch_bytes; /* largest need of the operators so far */
 };
 
@@ -21,7 +21,6 @@ enum smg_trait {
 /* What the kinds of operators have; indexed by kind. */
 struct smg_kind_rules {
     uint8_t traits;
-    uint8_t flags;                /* those the kind may have */
     uint8_t parameter_bytes;      /* the rest of the 16 is zero */
     uint8_t requantization_words; /* of 4 bytes, for kinds without per-channel data */
 };

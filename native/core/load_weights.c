@@ -148,36 +148,62 @@ int smg_check_weights(const struct smg_subject *subject)
                                                                    record->code_table_offset);
 }
 
-static int check_scaling(const struct smg_subject *subject, int32_t multiplier, int32_t shift, int32_t lowest,
-                         int32_t highest)
+static int check_shift(const struct smg_subject *subject, int32_t shift, int32_t lowest, int32_t highest)
 {
-    if (multiplier < 0) {
-        return refuse(subject, SMG_BAD_MULTIPLIER, (uint32_t)multiplier, INT32_MAX);
-    }
     if (shift < lowest || shift > highest) {
         return smg_refuse_signed(subject->loader, SMG_BAD_SHIFT, shift, shift < lowest ? lowest : highest);
     }
     return SMG_OK;
 }
 
+static int check_scaling(const struct smg_subject *subject, int32_t multiplier, int32_t shift, int32_t lowest,
+                         int32_t highest)
+{
+    if (multiplier < 0) {
+        return refuse(subject, SMG_BAD_MULTIPLIER, (uint32_t)multiplier, INT32_MAX);
+    }
+    return check_shift(subject, shift, lowest, highest);
+}
+
+/* Whatever the bits of an entry are, its numbers are in range. */
+static int check_numbers(const struct smg_subject *subject, const struct smg_channel_numbers *numbers)
+{
+    if (numbers->bias_bits > 32) {
+        return refuse(subject, SMG_BAD_ENTRY, numbers->bias_bits, 32);
+    }
+    if (numbers->multiplier_bits > 30) {
+        return refuse(subject, SMG_BAD_ENTRY, numbers->multiplier_bits, 30);
+    }
+    if (numbers->shift_bits > 6) {
+        return refuse(subject, SMG_BAD_ENTRY, numbers->shift_bits, 6);
+    }
+    /* Less 2^30 - 2^(30 - bits): what is added where all bits of the field are one. */
+    uint32_t largest = (UINT32_C(1) << 30) - 1 + (UINT32_C(1) << (30 - numbers->multiplier_bits));
+    if (numbers->multiplier > largest) {
+        return refuse(subject, SMG_BAD_MULTIPLIER, numbers->multiplier, largest);
+    }
+    return check_shift(subject, numbers->shift, -32, 32 - (INT32_C(1) << numbers->shift_bits));
+}
+
 static int check_channels(const struct smg_subject *subject)
 {
-    const struct smg_operator_record *record = subject->record;
-    uint32_t channels = subject->output->dimensions[3];
-    uint32_t multipliers = record->flags & SMG_SHARED_MULTIPLIER ? 1 : channels;
-    uint32_t bias_bytes = record->flags & SMG_NO_BIAS ? 0 : record->flags & SMG_BIAS_16 ? 2 : 4;
-    uint32_t shifts_offset = multipliers * 4 + channels * bias_bytes;
-    int status = smg_check_range(subject->loader, record->requantization_offset, shifts_offset + multipliers, 4);
-    if (status == SMG_OK) {
-        status = spend(subject, multipliers);
-    }
+    const struct smg_loader *loader = subject->loader;
+    uint32_t offset = subject->record->requantization_offset;
+    int status = smg_check_range(loader, offset, sizeof(struct smg_channel_numbers), 4);
     if (status != SMG_OK) {
         return status;
     }
-    const int32_t *multiplier = data(subject, record->requantization_offset);
-    const int8_t *shift = data(subject, record->requantization_offset + shifts_offset);
-    for (uint32_t i = 0; status == SMG_OK && i < multipliers; ++i) {
-        status = check_scaling(subject, multiplier[i], shift[i], -31, 30);
+    const struct smg_channel_numbers *numbers = data(subject, offset);
+    status = check_numbers(subject, numbers);
+    if (status != SMG_OK) {
+        return status;
+    }
+    uint32_t bits = (uint32_t)numbers->bias_bits + numbers->multiplier_bits + numbers->shift_bits;
+    bits *= subject->output->dimensions[3];
+    uint32_t words = (bits + 31) / 32;
+    status = smg_check_range(loader, offset, sizeof(*numbers) + 4 * words, 4);
+    if (status == SMG_OK && bits % 32 != 0) {
+        status = smg_check_zero(loader, numbers->entries[words - 1] >> bits % 32);
     }
     return status;
 }

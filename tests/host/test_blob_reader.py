@@ -15,7 +15,9 @@ from blob_source import (
     EXAMPLES,
     TABLE_256,
     Operator,
+    Section,
     binary,
+    channel_numbers,
     codes_of,
     conv,
     conv_huffman,
@@ -45,7 +47,7 @@ def test_conv() -> None:
     assert operator.window == n.WindowParameters((1, 3), (2, 1), (1, 2), (0, 1))
     assert operator.bias is not None and operator.bias.tolist() == [-1, 0, 1] and operator.bias.dtype == np.int32
     assert operator.multiplier.tolist() == [2**30, 2**30 + 1, 2**30 + 2] and operator.multiplier.dtype == np.int32
-    assert operator.shift.tolist() == [0, -1, -2] and operator.shift.dtype == np.int32
+    assert operator.shift.tolist() == [-3, -2, -1] and operator.shift.dtype == np.int32
     stored = blob.storage[0]
     assert (stored.coding, stored.bits, stored.tile, stored.scratch_bytes) == ("raw", 144, 2, 0)
     assert (blob.arena_bytes, blob.scratch_bytes, blob.arena_offsets) == (4096, 0, [0, 256])
@@ -68,7 +70,7 @@ def test_depthwise_with_a_shared_multiplier_and_no_bias() -> None:
     operator = first_operator("depthwise")
     assert operator.kind == n.Kind.DEPTHWISE_CONV_2D and operator.bias is None
     assert operator.weights.tolist() == np.arange(24).reshape(4, 6).tolist()
-    assert operator.multiplier.tolist() == [2**30] and operator.shift.tolist() == [0]
+    assert operator.multiplier.tolist() == [2**30] and operator.shift.tolist() == [-3]
     assert operator.window == n.WindowParameters((2, 3), (1, 1), (1, 1), (1, 2))
 
 
@@ -77,7 +79,28 @@ def test_fully_connected_with_short_biases() -> None:
     assert operator.kind == n.Kind.FULLY_CONNECTED and operator.window is None
     assert operator.weights.tolist() == np.arange(12).reshape(4, 3).tolist()
     assert operator.bias.tolist() == [-1, 0, 1, 2] and operator.bias.dtype == np.int32
-    assert operator.shift.tolist() == [0, -1, -2, -3]
+    assert operator.shift.tolist() == [-3, -2, -1, 0]
+    assert operator.multiplier.tolist() == [2**30] * 4
+
+
+def test_the_bias_holds_the_zero_point_of_the_input() -> None:
+    """Stored are -1 .. 2; the weights are 0 .. 11, three for each channel."""
+    source = EXAMPLES["fully_connected"]()
+    source.tensors[0].zero_point = -5
+    operator: Any = read_blob(source.build()).network.operators[0]
+    assert operator.bias.tolist() == [-1 - 5 * 3, 0 - 5 * 12, 1 - 5 * 21, 2 - 5 * 30]
+
+
+def test_the_bias_wraps() -> None:
+    source = conv()
+    numbers, source.tensors[0].zero_point = channel_numbers(3, 32, 0, 0), 1
+    source.operators[0].requantization_offset = Section(
+        numbers.data[:8] + struct.pack("<3i", 2**31 - 1, 5, -(2**31)), 4
+    )
+    operator: Any = read_blob(source.build()).network.operators[0]
+    sums = CONV_WEIGHTS.sum(axis=1).tolist()
+    assert sums == [-39, -3, 33]
+    assert operator.bias.tolist() == [2**31 - 40, 2, -(2**31) + 33]
 
 
 def test_binary() -> None:
@@ -161,8 +184,8 @@ def test_spans_say_what_the_bytes_are_for() -> None:
     padding = sizes.pop(("padding", None))
     assert sizes == {
         ("header", None): 64, ("tensors", None): 80, ("operators", None): 96, ("constant", None): 7,
-        ("weights", 0): 6, ("multipliers", 0): 12, ("biases", 0): 12, ("shifts", 0): 3, ("code table", 0): 14,
-        ("weights", 1): 10, ("multipliers", 1): 4, ("biases", 1): 2, ("shifts", 1): 1,
+        ("weights", 0): 6, ("requantization", 0): 8 + 24, ("code table", 0): 14,
+        ("weights", 1): 10, ("requantization", 1): 8 + 4,
         ("golden", None): 122, ("metadata", None): len(source.metadata),
     }  # fmt: skip
     assert padding == blob.blob_bytes - sum(sizes.values()) >= 5

@@ -172,9 +172,8 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     ("add", operator(output=2), "ADD.: its output, tensor 2, is a constant"),
     ("add", operator(input2=3), "ADD.: input2 is tensor 3, there are only 3"),
     ("conv", operator(input2=0), "CONV_2D.: input2 is 0, expected 65535"),
-    ("conv", operator(flags=8), "CONV_2D.: flags 0x8"),
-    ("add", operator(flags=1), "ADD.: flags 0x1"),
-    ("conv", operator(flags=2 | 4), "CONV_2D.: flags BIAS_16 and NO_BIAS exclude each other"),
+    ("conv", operator(zero=8), "CONV_2D.: byte 21 is 8, expected 0"),
+    ("add", operator(zero=1), "ADD.: byte 21 is 1, expected 0"),
     ("fully_connected", operator(parameters=bytes(15) + b"\1"), "FULLY_CONNECTED.: unused parameter bytes"),
     ("copy", operator(1, parameters=u32(3, 5, 2, 1)), r"operator 1 \(COPY\): unused parameter bytes are 01"),
     ("pad", operator(activation_min=-127), "PAD.: activation_min is -127"),
@@ -253,14 +252,18 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     ("conv_huffman", operator(code_table_offset=table_of(1, 1, 2)), "not complete: its lengths cover 5 of 4"),
     ("conv_huffman", operator(code_table_offset=table_of(1)), "symbol_count is 1, expected 2 .. 256"),
     # Requantisation
-    ("conv", operator(requantization_offset=0), "CONV_2D.: multipliers: offset 0 is inside the header"),
-    ("conv", operator(requantization_offset=66), "CONV_2D.: multipliers: offset 66 is not a multiple of 4"),
-    ("conv", section("requantization_offset", lambda data: data[:8]), "CONV_2D.: multipliers: 12 bytes"),
-    ("conv", section("requantization_offset", lambda data: data[:20]), "CONV_2D.: biases: 12 bytes"),
-    ("conv", section("requantization_offset", lambda data: data[:24]), "CONV_2D.: shifts: 3 bytes"),
-    ("conv", section("requantization_offset", poke("I", 4, 2**31)), "CONV_2D.: its largest multiplier is 2147483648"),
-    ("conv", section("requantization_offset", poke("b", 25, 31)), r"CONV_2D.: shifts are -2 .. 31"),
-    ("conv", section("requantization_offset", poke("b", 25, -32)), r"CONV_2D.: shifts are -32 .. 0"),
+    ("conv", operator(requantization_offset=0), "CONV_2D.: requantization: offset 0 is inside the header"),
+    ("conv", operator(requantization_offset=66), "CONV_2D.: requantization: offset 66 is not a multiple of 4"),
+    ("conv", section("requantization_offset", lambda data: data[:4]), "CONV_2D.: requantization: 8 bytes"),
+    ("conv", section("requantization_offset", lambda data: data[:28]), "CONV_2D.: requantization: 32 bytes"),
+    ("conv", section("requantization_offset", poke("B", 5, 33)), "bias_bits is 33, the limit is 32"),
+    ("conv", section("requantization_offset", poke("B", 6, 31)), "multiplier_bits is 31, the limit is 30"),
+    ("conv", section("requantization_offset", poke("B", 7, 7)), "shift_bits is 7, the limit is 6"),
+    ("conv", section("requantization_offset", poke("I", 0, 2**30 + 1)), "multipliers reach up to 2147483648, they"),
+    ("depthwise", section("requantization_offset", poke("I", 0, 2**31)), "multipliers reach up to 2147483648, they"),
+    ("conv", section("requantization_offset", poke("b", 4, 29)), r"shifts reach from 29 to 32, .* -32 .. 31"),
+    ("conv", section("requantization_offset", poke("b", 4, -33)), r"shifts reach from -33 to -30, .* -32 .. 31"),
+    ("fully_connected", section("requantization_offset", poke("B", 11, 1)), "requantization: the bits behind the last"),
     ("mul", operator(requantization_offset=66), "MUL.: requantization: offset 66 is not a multiple of 4"),
     ("mul", operator(requantization_offset=integers(-1, 0)), "MUL.: multiplier 1 is -1"),
     ("mul", operator(requantization_offset=integers(1, 31)), "MUL.: shift 1 is 31, expected -31 .. 30"),
@@ -399,24 +402,23 @@ def test_extreme_fields_behind_a_right_checksum() -> None:
 
 
 def test_overlapping_sections_cannot_expand_without_limit() -> None:
-    """120 operators with 65,532 shifts each, that start four bytes apart: 31 MB of int32 out of 0.4 MB."""
+    """120 operators with 65,532 biases of one bit each, that start four bytes apart: 94 MB of int32 out of 82 kB."""
     channels = 65532
-    numbers = bytes(5 * channels + 4 * 120)
-    base = Section(numbers, 4)
+    header = struct.pack("<IbBBB", 0, 0, 1, 0, 0)
+    base = Section(header * 121 + bytes(channels // 8 + 4), 4)
     weights = Section(bytes(channels))
     operators = [
         Operator(
-            3, tile=1, weights_offset=weights, weights_bits=8 * channels, weights_coding=1, flags=4,
-            requantization_offset=base,
+            3, tile=1, weights_offset=weights, weights_bits=8 * channels, weights_coding=1, requantization_offset=base
         )
         for _ in range(120)
-    ]  # fmt: skip
+    ]
     source = one(operators[0], (1,), (channels,), arena_bytes=2**17)
     source.operators = operators
     shared = bytearray(source.build())
     assert len(read_blob(bytes(shared)).network.operators) == 120  # sharing is free
     for index in range(120):
-        offset = source.offsets[id(base)] + 4 * index
+        offset = source.offsets[id(base)] + 8 * index
         struct.pack_into("<I", shared, 64 + 40 + 48 * index + 24, offset)
     assert re.search("overlapping sections up to here expand to", rejected(seal(bytes(shared))))
 
@@ -427,7 +429,7 @@ def test_overlapping_streams_cannot_expand_without_limit(monkeypatch: pytest.Mon
     stream, numbers, codes = Section(bytes(2000 + 40), 2), integers(2**30, 0), table_of(1, 1)
     source = one(
         Operator(
-            3, tile=1, weights_offset=stream, weights_bits=16000, weights_coding=2, flags=1 | 4,
+            3, tile=1, weights_offset=stream, weights_bits=16000, weights_coding=2,
             requantization_offset=numbers, code_table_offset=codes,
         ), (16000,), (1,), arena_bytes=16000, scratch_bytes=512 + 16000,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from smidgen.blob.reader_fields import PAIRS_KERNEL, STREAMED_KERNEL, OperatorSo
 from smidgen.blob.reader_gathering import Gathering
 from smidgen.blob.reader_weights import HUFFMAN, RAW, WeightShape
 from smidgen.network import Kind
+from smidgen.requantization import wrap_int32
 
 SOFTMAX_ZERO_POINT = -128
 SOFTMAX_LIMIT = 4095  # elements of a row
@@ -77,6 +78,7 @@ def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowPar
     gathering = _read_gathering(source, window) if window is not None and record.kernel == PAIRS_KERNEL else None
     weights = source.weights.weights(source.subject, source.index, record, shape, gathering)
     numbers = source.weights.channel_numbers(source.subject, source.index, record, shape.channels)
+    bias = wrap_int32(numbers.bias + source.input.zero_point * source.weights.sums(record, weights))
     return n.WeightedOperator(
         kind=source.kind,
         input=record.input,
@@ -84,7 +86,7 @@ def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowPar
         activation_min=record.activation_min,
         activation_max=record.activation_max,
         weights=weights,
-        bias=numbers.bias,
+        bias=bias.astype(np.int32) if bias.any() else None,
         multiplier=numbers.multiplier,
         shift=numbers.shift,
         window=window,
