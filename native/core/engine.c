@@ -15,6 +15,7 @@ static const struct {
     KERNEL(SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d),
     KERNEL(SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs),
     KERNEL(SMG_FULLY_CONNECTED, 0, smg_fully_connected),
+    KERNEL(SMG_FULLY_CONNECTED, 1, smg_fully_connected_streamed),
     KERNEL(SMG_ADD, 0, smg_add),
     KERNEL(SMG_ADD, 1, smg_linear_add),
     KERNEL(SMG_MUL, 0, smg_mul),

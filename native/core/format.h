@@ -123,10 +123,10 @@ struct smg_operator_record {
 };
 
 struct smg_code_table {
-    int8_t first_symbol;
     uint8_t max_length;
+    uint8_t zero;
     uint16_t symbol_count;
-    uint8_t lengths[]; /* two to a byte, low half first */
+    uint16_t counts[]; /* of codes of 1 .. max_length bits; then the symbols, i8, in the order of their codes */
 };
 
 /* Requantisation of the kinds with weights. An entry for each output channel has a bias, a field that is added to the

@@ -63,8 +63,7 @@ static int check_fields(const struct smg_subject *subject)
         return smg_refuse_signed(subject->loader, SMG_BAD_CLAMP, low ? lowest : highest, low ? INT8_MIN : INT8_MAX);
     }
     int status = smg_check_zero(subject->loader, record->zero);
-    bool gathers = record->kernel != 0 && (subject->rules->traits & SMG_HAS_WEIGHTS);
-    if (status == SMG_OK && !gathers) {
+    if (status == SMG_OK && !smg_is_pairs(record)) {
         status = smg_check_zero(subject->loader, record->workspace);
     }
     for (uint32_t i = subject->rules->parameter_bytes; status == SMG_OK && i < 16; ++i) {

@@ -26,8 +26,7 @@ static int check_huffman(const struct smg_subject *subject, uint64_t count)
     struct smg_loader *loader = subject->loader;
     const struct smg_operator_record *record = subject->record;
     uint64_t stream_bytes = ((uint64_t)record->weights_bits + 15) / 16 * 2;
-    /* The decoder reads on for one unit behind the stream. */
-    int status = smg_check_range(loader, record->weights_offset, stream_bytes + 2, 2);
+    int status = smg_check_range(loader, record->weights_offset, stream_bytes + SMG_READ_AHEAD, 2);
     if (status == SMG_OK) {
         status = smg_check_range(loader, record->code_table_offset, sizeof(struct smg_code_table), 4);
     }
@@ -97,13 +96,13 @@ static int check_scratch(const struct smg_subject *subject, uint64_t weights_per
     if (record->weights_coding == SMG_HUFFMAN) {
         scratch = smg_decoder_bytes(data(subject, record->code_table_offset));
     }
-    if (record->kernel != 0) {
+    if (smg_is_pairs(record)) {
         uint64_t needed = gathered_bytes(subject, weights_per_channel);
         if (needed > 4 * (uint64_t)record->workspace) {
             return refuse(subject, SMG_BAD_WORKSPACE, 4 * (uint64_t)record->workspace, needed);
         }
         scratch += 4 * (uint64_t)record->workspace;
-    } else if (record->weights_coding == SMG_HUFFMAN) {
+    } else if (record->kernel == 0 && record->weights_coding == SMG_HUFFMAN) {
         scratch += record->tile * weights_per_channel;
     }
     if (scratch >= SMG_MEMORY_LIMIT) {
@@ -121,13 +120,18 @@ int smg_check_weights(const struct smg_subject *subject)
     uint32_t coding = record->weights_coding;
     if (subject->rules->traits & SMG_HAS_WEIGHTS) {
         uint32_t channels = subject->output->dimensions[3];
-        if (record->tile < 1 || (record->kernel == 0 && record->tile > channels)) {
-            return refuse(subject, SMG_BAD_TILE, record->tile, channels);
+        bool streamed = smg_is_streamed(record);
+        uint32_t largest_tile = smg_is_pairs(record) ? UINT16_MAX : streamed ? 1 : channels;
+        if (record->tile < 1 || record->tile > largest_tile) {
+            return refuse(subject, SMG_BAD_TILE, record->tile, largest_tile);
+        }
+        if (streamed && smg_elements(subject->output) != channels) {
+            return refuse(subject, SMG_BAD_SIZE, smg_elements(subject->output), channels);
         }
         uint64_t weights_per_channel = smg_weights_per_channel(record, subject->input, subject->output);
         uint64_t count = weights_per_channel * channels; /* below 2^64: a product of four u16, or less */
-        if (coding != SMG_HUFFMAN && coding != SMG_RAW) {
-            return refuse(subject, SMG_BAD_CODING, coding, SMG_RAW);
+        if (coding != SMG_HUFFMAN && (coding != SMG_RAW || streamed)) {
+            return refuse(subject, SMG_BAD_CODING, coding, SMG_HUFFMAN);
         }
         int status = coding == SMG_HUFFMAN ? check_huffman(subject, count) : check_raw(subject, count);
         return status == SMG_OK ? check_scratch(subject, weights_per_channel) : status;

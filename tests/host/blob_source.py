@@ -155,10 +155,10 @@ def units(bits: str) -> bytes:
 
 
 def code_table(lengths: dict[int, int]) -> bytes:
-    first, count = min(lengths), max(lengths) - min(lengths) + 1
-    halves = [lengths.get(first + i, 0) for i in range(count)] + [0]
-    packed = bytes(halves[i] | halves[i + 1] << 4 for i in range(0, count, 2))
-    return struct.pack("<bBH", first, max(lengths.values()), count) + packed
+    longest = max(lengths.values())
+    counts = [list(lengths.values()).count(length) for length in range(1, longest + 1)]
+    symbols = sorted(lengths, key=lambda symbol: (lengths[symbol], symbol))
+    return struct.pack(f"<BBH{longest}H{len(symbols)}b", longest, 0, len(symbols), *counts, *symbols)
 
 
 def decode_bit_by_bit(bits: str, codes: dict[int, str], count: int) -> list[int]:
@@ -236,7 +236,7 @@ def conv_huffman() -> Source:
     source.operators[0].weights_bits = len(CODED_BITS)
     source.operators[0].weights_coding = 2
     source.operators[0].code_table_offset = Section(code_table(LENGTHS), 4)
-    source.scratch_bytes = 320 + 4 + 2 * 6
+    source.scratch_bytes = 512 + 2 * 6
     return source
 
 
@@ -247,7 +247,7 @@ def pairs() -> Source:
     operator.kernel, operator.tile = 1, 2
     operator.parameters = window(1, 3, 2, 1, 1, 1, 0, 1)
     operator.workspace = 3 + 2 * 12  # two channels of 6 weights, two rows
-    source.scratch_bytes = 320 + 4 + 4 * 27
+    source.scratch_bytes = 512 + 4 * 27
     return source
 
 
@@ -274,6 +274,15 @@ def fully_connected() -> Source:
         requantization_offset=channel_numbers(4, 3, 0, 2),
     )  # fmt: skip
     return one(operator, (2, 3), (2, 4))
+
+
+def fully_connected_streamed() -> Source:
+    """3 -> 6 with kernel 1: the weights of four channels for input 0, 1, 2, then of the last two."""
+    operator = Operator(
+        3, 1, tile=1, weights_offset=Section(units(CODED_BITS), 2), weights_bits=len(CODED_BITS), weights_coding=2,
+        requantization_offset=channel_numbers(6, 4, 0, 3), code_table_offset=Section(code_table(LENGTHS), 4),
+    )  # fmt: skip
+    return one(operator, (1, 3), (1, 6), scratch_bytes=512)
 
 
 def binary(kind: int) -> Source:
@@ -339,7 +348,7 @@ def everything() -> Source:
     )  # fmt: skip
     source.tensors.insert(1, Tensor(0, rank=2))
     source.tensors.append(Tensor(Section(bytes(7), 4), (1, 1, 1, 7), 1, flags=1))
-    source.scratch_bytes = 320 + 4 + 36
+    source.scratch_bytes = 512 + 36
     source.golden = [bytes(range(61)), bytes(range(100, 161))]
     source.metadata = json.dumps({"name": "kws", "labels": ["j\u00e4"]}, ensure_ascii=False).encode()
     return source
@@ -352,6 +361,7 @@ EXAMPLES: dict[str, Callable[[], Source]] = {
     "pairs_pointwise": pairs_pointwise,
     "depthwise": depthwise,
     "fully_connected": fully_connected,
+    "fully_connected_streamed": fully_connected_streamed,
     "add": lambda: binary(4),
     "linear_add": linear_add,
     "mul": lambda: binary(5),

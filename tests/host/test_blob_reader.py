@@ -61,7 +61,7 @@ def test_conv_huffman() -> None:
     assert isinstance(operator, n.WeightedOperator)
     assert operator.weights.tolist() == np.reshape(CODED, (3, 6)).tolist()
     stored, record = blob.storage[0], source.operators[0]
-    assert stored.coding == "huffman" and stored.bits == len(CODED_BITS) and stored.scratch_bytes == 336
+    assert stored.coding == "huffman" and stored.bits == len(CODED_BITS) and stored.scratch_bytes == 524
     assert stored.offset == source.offsets[id(record.weights_offset)]
     assert stored.code_table_offset == source.offsets[id(record.code_table_offset)]
 
@@ -150,9 +150,16 @@ def test_softmax() -> None:
 def test_kernel_1() -> None:
     blob = read_blob(EXAMPLES["pairs"]().build())
     stored = blob.storage[0]
-    assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 2, 108, 432)
+    assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 2, 108, 620)
     stored = read_blob(EXAMPLES["pairs_pointwise"]().build()).storage[0]
     assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 9, 236, 236)
+
+
+def test_weights_in_the_order_of_kernel_1() -> None:
+    operator = first_operator("fully_connected_streamed")
+    assert isinstance(operator, n.WeightedOperator)
+    expected = [CODED[0:12:4], CODED[1:12:4], CODED[2:12:4], CODED[3:12:4], CODED[12::2], CODED[13::2]]
+    assert operator.weights.tolist() == expected
 
 
 def test_golden_vectors_and_metadata() -> None:
@@ -161,7 +168,7 @@ def test_golden_vectors_and_metadata() -> None:
     assert blob.golden[1].inputs[0].tolist() == np.arange(100, 160).astype(np.int8).reshape(1, 5, 6, 2).tolist()
     assert blob.golden[1].outputs[0].tolist() == np.array([[160]]).astype(np.int8).tolist()
     assert blob.metadata == {"name": "kws", "labels": ["j\u00e4"]} == blob.network.metadata
-    assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 360
+    assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 548
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -184,7 +191,7 @@ def test_spans_say_what_the_bytes_are_for() -> None:
     padding = sizes.pop(("padding", None))
     assert sizes == {
         ("header", None): 64, ("tensors", None): 80, ("operators", None): 96, ("constant", None): 7,
-        ("weights", 0): 6, ("requantization", 0): 8 + 24, ("code table", 0): 7,
+        ("weights", 0): 6, ("requantization", 0): 8 + 24, ("code table", 0): 14,
         ("weights", 1): 10, ("requantization", 1): 8 + 4,
         ("golden", None): 122, ("metadata", None): len(source.metadata),
     }  # fmt: skip
@@ -218,6 +225,12 @@ def test_overlapping_sections_count_once() -> None:
 # Huffman coding against a decoder that looks at one bit after the other
 
 
+def table_of(lengths: dict[int, int]) -> CodeTable:
+    ordered = sorted(lengths, key=lambda symbol: (lengths[symbol], symbol))
+    counts = tuple(list(lengths.values()).count(length) for length in range(1, max(lengths.values()) + 1))
+    return CodeTable(counts, tuple(ordered))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_huffman_against_a_bit_by_bit_decoder(seed: int) -> None:
     generator = random.Random(seed)
@@ -225,9 +238,7 @@ def test_huffman_against_a_bit_by_bit_decoder(seed: int) -> None:
     codes = codes_of(lengths)
     weights = generator.choices(list(lengths), k=generator.choice([1, 2, 500]))
     bits = "".join(codes[weight] for weight in weights)
-    first = min(lengths)
-    all_lengths = tuple(lengths.get(symbol, 0) for symbol in range(first, max(lengths) + 1))
-    table = CodeTable(first, max(lengths.values()), all_lengths)
+    table = table_of(lengths)
     decoded = decode_huffman("weights", memoryview(units(bits)), len(bits), len(weights), table)
     assert decoded.tolist() == decode_bit_by_bit(bits, codes, len(weights)) == weights
 
@@ -238,5 +249,5 @@ def test_huffman_with_the_longest_codes() -> None:
     codes = codes_of(lengths)
     weights = [symbol for _ in range(40) for symbol in range(-7, 9)]
     bits = "".join(codes[weight] for weight in weights)
-    table = CodeTable(-7, 15, tuple(lengths.values()))
+    table = table_of(lengths)
     assert decode_huffman("weights", memoryview(units(bits)), len(bits), len(weights), table).tolist() == weights

@@ -57,9 +57,10 @@ class CodeTable:
     lengths: list[int]  # of first_symbol, first_symbol + 1, ...
 
     def data(self) -> bytes:
-        nibbles = [*self.lengths, 0]
-        pairs = bytes(nibbles[i] | nibbles[i + 1] << 4 for i in range(0, len(self.lengths), 2))
-        return struct.pack("<bBH", self.first_symbol, max(self.lengths), len(self.lengths)) + pairs
+        longest = self.longest()
+        counts = [self.lengths.count(length) for length in range(1, longest + 1)]
+        head = struct.pack(f"<BBH{longest}H", longest, 0, self.used(), *counts)
+        return head + struct.pack(f"<{self.used()}b", *self.codes())
 
     def codes(self) -> dict[int, str]:
         """Symbol -> its bits."""
@@ -74,6 +75,12 @@ class CodeTable:
 
     def used(self) -> int:
         return sum(length != 0 for length in self.lengths)
+
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    def decoder_bytes(self) -> int:
+        return 512 + 4 * max(self.longest() - 8, 0)
 
 
 @dataclass
@@ -231,8 +238,7 @@ def scratch_bytes(operator: Operator, tensors: Sequence[Tensor]) -> int:
     held = 4 * operator.workspace
     if operator.weights is None or operator.weights.table is None:
         return held
-    used = operator.weights.table.used()
-    decoder = 320 + (used + 3) // 4 * 4
+    decoder = operator.weights.table.decoder_bytes()
     return decoder + (held if operator.kernel else operator.tile * weights_per_channel(operator, tensors))
 
 
@@ -286,7 +292,7 @@ def build(
     golden_offset = append("golden", b"".join(golden)) if golden else 0
     metadata_offset = append("metadata", metadata) if metadata else 0
     if any(operator.weights and operator.weights.table for operator in operators):
-        body.extend(bytes(2))  # decoders read on for one unit
+        body.extend(bytes(4))  # decoders read on for two units
     body.extend(bytes(-len(body) % 4))
     struct.pack_into(
         "<4sHHIIIIHHBBHIIIII", body, 0, b"SMG\x1a", 1, 64, len(body), 0, arena_end, scratch, len(tensors),

@@ -94,6 +94,16 @@ def fully_connected() -> Blob:
     )  # fmt: skip
 
 
+def fully_connected_streamed() -> Blob:
+    """1x5 -> 1x6 with kernel 1: the weights of four channels for input 0, for input 1, ..., then of the last two."""
+    values = [(5 * i) % 9 - 4 for i in range(30)]
+    operator = Operator(
+        b.FULLY_CONNECTED, 0, 1, kernel=1, tile=1, weights=b.huffman(values),
+        requantization=b.channels([b.HALF] * 6, list(range(6))),
+    )  # fmt: skip
+    return b.build([Tensor((5,)), Tensor((6,))], [operator])
+
+
 def _binary(kind: int, requantization: bytes, kernel: int = 0) -> Blob:
     return b.build(
         [Tensor((1, 2, 2, 3), zero_point=1), Tensor((1, 2, 2, 3)), Tensor((3,), zero_point=-1, constant=[3, -4, 5])],
@@ -173,7 +183,7 @@ SAMPLES: dict[str, Callable[[], Blob]] = {
     function.__name__: function
     for function in (
         conv_2d, conv_2d_huffman, conv_2d_pairs, depthwise_conv_2d, depthwise_conv_2d_pairs,
-        fully_connected, add, linear_add, mul, average_pool_2d, max_pool_2d, mean,
+        fully_connected, fully_connected_streamed, add, linear_add, mul, average_pool_2d, max_pool_2d, mean,
         pad, copy, lookup, softmax,
     )
 }  # fmt: skip

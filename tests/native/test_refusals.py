@@ -31,6 +31,15 @@ def data(place: str, offset: int, code: str, value: int) -> Change:
     return lambda blob: struct.pack_into("<" + code, blob.data, blob.places[place] + offset, value)
 
 
+def several_rows(blob: b.Blob) -> None:
+    """Two rows in place of one."""
+    for index in (0, 1):
+        blob.set_tensor(index, "w", 2)
+        blob.set_tensor(index, "rank", 2)
+    blob.set_tensor(1, "offset", 10)
+    blob.set_header("arena_bytes", 22)
+
+
 # sample, change, status, place
 HEADER_RULES = [
     ("conv_2d", header("magic", 0x1A474D54), "BAD_MAGIC"),
@@ -106,7 +115,9 @@ OPERATOR_RULES = [
     ("conv_2d", operator("kind", 255), "BAD_KIND"),
     ("conv_2d", operator("kernel", 2), "BAD_KERNEL"),
     ("conv_2d", operator("kernel", 1), "BAD_WORKSPACE"),
-    ("fully_connected", operator("kernel", 1), "BAD_KERNEL"),
+    ("fully_connected", operator("kernel", 1), "BAD_TILE"),
+    ("fully_connected", operator("kernel", 2), "BAD_KERNEL"),
+    ("add", operator("kernel", 1), "BAD_KERNEL"),
     ("softmax", operator("kernel", 255), "BAD_KERNEL"),
     ("add", operator("kernel", 2), "BAD_KERNEL"),
     ("mul", operator("kernel", 1), "BAD_KERNEL"),
@@ -258,6 +269,12 @@ OPERATOR_RULES = [
     ("depthwise_conv_2d_pairs", operator("tile", 2), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("dilation_h", 2), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("dilation_w", 2), "BAD_WINDOW"),
+    ("fully_connected_streamed", operator("tile", 0), "BAD_TILE"),
+    ("fully_connected_streamed", operator("tile", 2), "BAD_TILE"),
+    ("fully_connected_streamed", operator("workspace", 1), "NOT_ZERO"),
+    ("fully_connected_streamed", several_rows, "BAD_SIZE"),
+    ("fully_connected_streamed", operator("weights_coding", 1), "BAD_CODING"),
+    ("fully_connected", operator("workspace", 1), "NOT_ZERO"),
     # Huffman codes
     ("conv_2d_huffman", operator("weights_offset", 0xFFFFFFFE), "OUTSIDE_BLOB"),
     ("conv_2d_huffman", operator("weights_offset", 101), "BAD_OFFSET"),
@@ -267,15 +284,17 @@ OPERATOR_RULES = [
     ("conv_2d_huffman", operator("weights_bits", 23), "BAD_STREAM"),
     ("conv_2d_huffman", operator("weights_bits", 0), "BAD_STREAM"),
     ("conv_2d_huffman", operator("weights_bits", 0xFFFFFFFF), "OUTSIDE_BLOB"),
-    ("conv_2d_huffman", data("table 0", 0, "b", 127), "BAD_CODE_TABLE"),
-    ("conv_2d_huffman", data("table 0", 1, "B", 0), "BAD_CODE_TABLE"),
-    ("conv_2d_huffman", data("table 0", 1, "B", 2), "BAD_CODE_TABLE"),
-    ("conv_2d_huffman", data("table 0", 1, "B", 16), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 0, "B", 0), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 0, "B", 2), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 0, "B", 255), "OUTSIDE_BLOB"),
+    ("conv_2d_huffman", data("table 0", 1, "B", 1), "NOT_ZERO"),
     ("conv_2d_huffman", data("table 0", 2, "H", 0), "BAD_CODE_TABLE"),
     ("conv_2d_huffman", data("table 0", 2, "H", 0xFFFF), "OUTSIDE_BLOB"),
-    ("conv_2d_huffman", data("table 0", 4, "B", 0x11), "INCOMPLETE_CODE"),
-    ("conv_2d_huffman", data("table 0", 4, "B", 0), "INCOMPLETE_CODE"),
-    ("conv_2d_huffman", data("table 0", 9, "B", 0x14), "NOT_ZERO"),
+    ("conv_2d_huffman", data("table 0", 8, "I", 6 << 16 | 5), None),
+    ("conv_2d_huffman", data("table 0", 8, "I", 5 << 16 | 6), "INCOMPLETE_CODE"),
+    ("conv_2d_huffman", data("table 0", 8, "I", 7 << 16 | 4), "INCOMPLETE_CODE"),
+    ("conv_2d_huffman", data("table 0", 8, "I", 11), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 4, "I", 0xFFFFFFFF), "BAD_CODE_TABLE"),
 ]  # fmt: skip
 
 
@@ -354,7 +373,7 @@ def test_unaligned_blob(engine: HostEngine, skew: int) -> None:
         ("conv_2d", tensor(1, "offset", 19), "tensor 1: tensor does not fit in the arena (found 31, expected 30)"),
         ("conv_2d", header("version", 2), "header: format version is not supported (found 2, expected 1)"),
         ("conv_2d_huffman", header("scratch_bytes", 8), "header: scratch size does not match the operators (found 8, "),
-        ("conv_2d_huffman", data("table 0", 4, "B", 0), "operator 0: code table is not complete"),
+        ("conv_2d_huffman", data("table 0", 8, "I", 7 << 16 | 4), "operator 0: code table is not complete"),
         ("softmax", tensor(1, "zero_point", 5), "operator 0: zero point is wrong (found 5, expected -128)"),
         ("pad", operator("before_w", 5), "operator 0: shapes of input and output do not go together (found 3, "),
     ],

@@ -12,7 +12,7 @@ from smidgen.network import Kind
 from smidgen.requantization import MAX_SHIFT, MIN_SHIFT
 
 NO_TENSOR = 0xFFFF
-PLAIN_KERNEL, PAIRS_KERNEL = 0, 1
+PLAIN_KERNEL, PAIRS_KERNEL, STREAMED_KERNEL = 0, 1, 1  # pairs: of convolutions; streamed: of FULLY_CONNECTED
 LINEAR_KERNEL = 1  # of ADD
 
 _WINDOW_BYTES = 16
@@ -41,7 +41,9 @@ _CONVOLUTION = KindFields(
 _FIELDS = {
     Kind.CONV_2D: _CONVOLUTION,
     Kind.DEPTHWISE_CONV_2D: _CONVOLUTION,
-    Kind.FULLY_CONNECTED: KindFields(clamp=True, weights=True, requantization=True),
+    Kind.FULLY_CONNECTED: KindFields(
+        clamp=True, weights=True, requantization=True, kernels=(PLAIN_KERNEL, STREAMED_KERNEL)
+    ),
     Kind.ADD: KindFields(
         clamp=True, input2=True, requantization=True, parameter_bytes=4, kernels=(PLAIN_KERNEL, LINEAR_KERNEL)
     ),

@@ -7,9 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from smidgen import network as n
-from smidgen.blob.reader_fields import LINEAR_KERNEL, PAIRS_KERNEL, OperatorSource, check_tensors, check_unused_fields
+from smidgen.blob.reader_fields import (
+    LINEAR_KERNEL,
+    PAIRS_KERNEL,
+    STREAMED_KERNEL,
+    OperatorSource,
+    check_tensors,
+    check_unused_fields,
+)
 from smidgen.blob.reader_gathering import Gathering
-from smidgen.blob.reader_weights import RAW, WeightShape
+from smidgen.blob.reader_weights import HUFFMAN, RAW, WeightShape
 from smidgen.network import Kind
 from smidgen.requantization import wrap_int32
 
@@ -65,6 +72,11 @@ def _read_depthwise(source: OperatorSource) -> n.NetworkOperator:
 def _read_fully_connected(source: OperatorSource) -> n.NetworkOperator:
     rows = source.output.elements // source.output.dimensions[3]
     source.require_divides(rows, source.input.elements, "rows of the output", "input elements")
+    if source.record.kernel == STREAMED_KERNEL:
+        source.require_equal("number of rows with kernel 1", rows, 1)
+        source.require_equal("weights_coding with kernel 1", source.record.weights_coding, HUFFMAN)
+        source.require_equal("tile with kernel 1", source.record.tile, 1)
+        source.require_equal("workspace", source.record.workspace, 0)
     return _read_weighted(source, source.input.elements // rows, None)
 
 

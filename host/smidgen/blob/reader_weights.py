@@ -16,8 +16,9 @@ from smidgen.blob.reader_records import OperatorRecord
 
 RAW, HUFFMAN = 1, 2
 
-_DECODING_TABLE_BYTES = 320  # docs/format.md, section 6
-_READ_AHEAD_BYTES = 2  # behind a stream, section 5
+_LOOKUP_BITS = 8  # docs/format.md, section 6
+_GROUP_CHANNELS = 4
+_READ_AHEAD_BYTES = 4  # behind a stream, section 5
 _NUMBERS_BYTES = 12  # three i32 for each channel
 _EXPANSION_ALLOWANCE = 16 * 2**20
 
@@ -47,14 +48,14 @@ class WeightReader:
     blob_bytes: int
     storage: dict[int, WeightStorage] = field(default_factory=dict)
     _decoded: dict[tuple[int, int, int, int], NDArray[np.int8]] = field(default_factory=dict)
-    _sums: dict[tuple[int, int, int, int], NDArray[np.int64]] = field(default_factory=dict)
+    _sums: dict[tuple[int, int, int, int, int], NDArray[np.int64]] = field(default_factory=dict)
     _numbers: dict[tuple[int, int], ChannelNumbers] = field(default_factory=dict)
     _expanded: int = 0
 
     def weights(
         self, subject: str, index: int, record: OperatorRecord, shape: WeightShape, gathering: Gathering | None
     ) -> NDArray[np.int8]:
-        """int8 [channels, per channel]; read-only. gathering: what kernel 1 gathers, None for kernel 0."""
+        """int8 [channels, per channel]; read-only. gathering: what kernel 1 of the convolutions gathers, else None."""
         if gathering is None:
             require(
                 1 <= record.tile <= shape.channels,
@@ -73,6 +74,8 @@ class WeightReader:
         else:
             weights, table = self._huffman(subject, index, record, shape)
         self._store(subject, index, record, shape, table, gathering)
+        if gathering is None and record.kernel != 0:
+            return _from_groups(weights, shape)
         return weights.reshape(shape.channels, shape.per_channel)
 
     def _raw(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
@@ -118,7 +121,7 @@ class WeightReader:
         if gathering is not None:
             needed = gathering.needed_bytes(coded)
             require(needed <= workspace, subject, f"its workspace has {workspace} bytes, it needs at least {needed}")
-        held = record.tile * coded if gathering is None else workspace
+        held = record.tile * coded if record.kernel == 0 else workspace
         self.storage[index] = WeightStorage(
             coding="raw" if table is None else "huffman",
             offset=record.weights_offset,
@@ -149,12 +152,21 @@ class WeightReader:
 
     def sums(self, record: OperatorRecord, weights: NDArray[np.int8]) -> NDArray[np.int64]:
         """The sum of each output channel's weights, which are those of `record`."""
-        key = (record.weights_offset, record.weights_bits, record.code_table_offset, len(weights))
+        key = (record.weights_offset, record.weights_bits, record.code_table_offset, len(weights), record.kernel)
         if key not in self._sums:
             self._sums[key] = weights.sum(axis=1, dtype=np.int64)
         return self._sums[key]
 
 
+def _from_groups(weights: NDArray[np.int8], shape: WeightShape) -> NDArray[np.int8]:
+    """[channels, per channel] from the order of kernel 1 of FULLY_CONNECTED (docs/format.md, section 6)."""
+    grouped = shape.channels - shape.channels % _GROUP_CHANNELS
+    whole, rest = np.split(weights, [grouped * shape.per_channel])
+    groups = whole.reshape(-1, shape.per_channel, _GROUP_CHANNELS).transpose(0, 2, 1)
+    last = rest.reshape(shape.per_channel, shape.channels - grouped).T
+    return np.concatenate([groups.reshape(grouped, shape.per_channel), last])
+
+
 def decoding_table_bytes(table: CodeTable) -> int:
     """Scratch that a code table takes while it is used (docs/format.md, section 6)."""
-    return _DECODING_TABLE_BYTES + (table.used + 3) // 4 * 4
+    return 2 * 2**_LOOKUP_BITS + 4 * max(table.max_length - _LOOKUP_BITS, 0)

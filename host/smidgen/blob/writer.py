@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smidgen import network as n
 from smidgen.blob.channel_data import channel_data
@@ -16,6 +17,7 @@ from smidgen.blob.contents import GoldenVector
 from smidgen.errors import ModelError
 from smidgen.huffman import encode
 from smidgen.plan import Plan
+from smidgen.plan.kernels import GROUP_CHANNELS, STREAMED
 
 MAGIC = b"SMG\x1a"
 VERSION = 1
@@ -30,7 +32,7 @@ NO_TENSOR = 0xFFFF
 LINEAR_ADD = 1  # kernel of ADD
 _LIMITS = {"tensors": 0xFFFE, "operators": 0xFFFF, "inputs": 0xFF, "outputs": 0xFF, "golden vectors": 0xFFFF}
 _WORKING_MEMORY_LIMIT = 1 << 24
-_READ_AHEAD_BYTES = 2  # behind a bit stream
+_READ_AHEAD_BYTES = 4  # behind a bit stream
 
 
 def write_blob(plan: Plan, golden: Sequence[GoldenVector] = (), metadata: dict[str, Any] | None = None) -> bytes:
@@ -160,7 +162,9 @@ class _Writer:
             )
         else:
             table = self.plan.code_tables[plan.table]
-            stream, fields.bits = encode(operator.weights, table)
+            streamed = operator.kind == n.Kind.FULLY_CONNECTED and self.plan.kernels[index].kernel == STREAMED
+            weights = _by_groups(operator.weights) if streamed else operator.weights
+            stream, fields.bits = encode(weights, table)
             fields.code_table = self._store(table.serialize(), 4)
             fields.weights, fields.coding = self._store(stream, 2), HUFFMAN
             self.read_end = max(self.read_end, fields.weights + len(stream) + _READ_AHEAD_BYTES)
@@ -189,6 +193,13 @@ class _Fields:
             self.weights, self.bits, self.coding, self.workspace,
             self.requantization, self.code_table, self.parameters,
         )  # fmt: skip
+
+
+def _by_groups(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Weights [channel, k] in the order in which kernel 1 of FULLY_CONNECTED multiplies them, flat."""
+    channels = len(weights)
+    groups = [weights[first : first + GROUP_CHANNELS].T for first in range(0, channels, GROUP_CHANNELS)]
+    return np.concatenate([group.reshape(-1) for group in groups])
 
 
 def _window(window: n.WindowParameters) -> bytes:
