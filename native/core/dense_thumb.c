@@ -105,11 +105,11 @@ __attribute__((naked)) void smg_dense_streamed_thumb(SMG_READ_BY_ASSEMBLY struct
                    "movs r5, #255\n"
                    "adds r5, #1\n"
                    "adds r5, r5, r4\n"
+                   "mov r0, r12\n"
                    "cmp r7, #0\n"
                    "bne 2f\n"
 
-                   "1: mov r0, r12\n"
-                   "ldrb r7, [r0]\n"
+                   "1: ldrb r7, [r0]\n"
                    "sxtb r7, r7\n" STREAMED_INPUT("0", "1", "2", "3")
                    "2: mov r0, r12\n"
                    "ldrb r7, [r0, #1]\n"

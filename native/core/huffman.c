@@ -47,9 +47,10 @@ void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct
         codes += covered(table->counts[length - 1], length);
         if (length <= SMG_LOOKUP_BITS) {
             for (; place < next_place; ++place) {
+                int8_t symbol = symbols[place];
                 for (uint32_t end = entry + ((1U << SMG_LOOKUP_BITS) >> length); entry < end; ++entry) {
                     lookup->lengths[entry] = (int8_t)length;
-                    lookup->symbols[entry] = symbols[place];
+                    lookup->symbols[entry] = symbol;
                 }
             }
         } else {

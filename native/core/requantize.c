@@ -58,10 +58,14 @@ void smg_channels_read(const struct smg_channels *channels, uint32_t channel, st
     uint32_t first = channel * (bias_bits + multiplier_bits + shift_bits);
     uint32_t sign = bias_bits == 0 ? 0 : UINT32_C(1) << (bias_bits - 1);
     result->bias = (read_bits(numbers->entries, first, bias_bits) ^ sign) - sign;
-    first += bias_bits;
-    uint32_t steps = read_bits(numbers->entries, first, multiplier_bits);
-    result->multiplier = (int32_t)(numbers->multiplier + (steps << (30 - multiplier_bits)));
-    result->shift = numbers->shift + (int32_t)read_bits(numbers->entries, first + multiplier_bits, shift_bits);
+    result->multiplier = (int32_t)numbers->multiplier;
+    result->shift = numbers->shift;
+    if (multiplier_bits + shift_bits != 0) {
+        first += bias_bits;
+        uint32_t steps = read_bits(numbers->entries, first, multiplier_bits);
+        result->multiplier += (int32_t)(steps << (30 - multiplier_bits));
+        result->shift += (int32_t)read_bits(numbers->entries, first + multiplier_bits, shift_bits);
+    }
 }
 
 int8_t smg_channel_output(const struct smg_step *step, const struct smg_channel *channel, uint32_t accumulator)

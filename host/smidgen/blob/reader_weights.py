@@ -169,4 +169,4 @@ def _from_groups(weights: NDArray[np.int8], shape: WeightShape) -> NDArray[np.in
 
 def decoding_table_bytes(table: CodeTable) -> int:
     """Scratch that a code table takes while it is used (docs/format.md, section 6)."""
-    return 2 * 2**_LOOKUP_BITS + 4 * max(table.max_length - _LOOKUP_BITS, 0)
+    return (2 << _LOOKUP_BITS) + 4 * max(table.max_length - _LOOKUP_BITS, 0)

@@ -52,7 +52,8 @@ def plan_weights(network: Network, coding: Coding = "smallest") -> tuple[dict[in
     tables: list[CodeTable] = []
     for group in _group(counts, may_be_raw=coding == "smallest"):
         if coding == "huffman":
-            coded, table = set(group.members), build_code_table(group.counts)
+            coded: set[int] = set(group.members)
+            table: CodeTable | None = build_code_table(group.counts)
         else:
             coded, table = _coded_members(group, counts)
         if table is not None:
@@ -70,7 +71,7 @@ def _weight_plan(tables: Sequence[CodeTable], number: int | None) -> WeightPlan:
 def decoder_scratch_bytes(max_length: int) -> int:
     """Scratch for decoding with a table whose longest code has so many bits, without the weights (docs/format.md
     section 6)."""
-    return 2 * (1 << _LOOKUP_BITS) + 4 * max(max_length - _LOOKUP_BITS, 0)
+    return (2 << _LOOKUP_BITS) + 4 * max(max_length - _LOOKUP_BITS, 0)
 
 
 def _estimate(members: tuple[int, ...], counts: NDArray[np.int64], may_be_raw: bool) -> _Group:
