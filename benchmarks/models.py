@@ -15,7 +15,7 @@ from smidgen.demo import recordings
 from smidgen.demo.run import float_model
 from smidgen.formats.tflite_reader import read_tflite
 from smidgen.network import WeightedOperator
-from smidgen.packer import pack_graph
+from smidgen.packer import pack, pack_graph
 from smidgen.passes import simplify
 from smidgen.quantize import quantize
 from smidgen.reference import run_network
