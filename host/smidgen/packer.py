@@ -82,10 +82,10 @@ def pack(
     return Packed(data, blob, report_blob(blob), notes)
 
 
-def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None, *, scratch_limit: int | None = None) -> bytes:
-    """The blob of an int8 graph that is in memory already. scratch_limit as for make_plan."""
+def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None, *, arena_limit: int | None = None) -> bytes:
+    """The blob of an int8 graph that is in memory already. arena_limit as for make_plan."""
     network = lower(simplify(graph))
-    plan = make_plan(network, scratch_limit=scratch_limit)
+    plan = make_plan(network, arena_limit=arena_limit)
     return write_blob(plan, metadata={**network.metadata, **(metadata or {})})
 
 

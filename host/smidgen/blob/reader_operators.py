@@ -7,7 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from smidgen import network as n
-from smidgen.blob.reader_fields import PAIRS_KERNEL, OperatorSource, check_tensors, check_unused_fields
+from smidgen.blob.reader_fields import (
+    PAIRS_KERNEL,
+    OperatorSource,
+    check_scratch,
+    check_tensors,
+    check_unused_fields,
+)
 from smidgen.blob.reader_gathering import Gathering
 from smidgen.blob.reader_weights import RAW, WeightShape
 from smidgen.network import Kind
@@ -72,6 +78,7 @@ def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowPar
     record, shape = source.record, WeightShape(source.output.dimensions[3], per_channel)
     gathering = _read_gathering(source, window) if window is not None and record.kernel == PAIRS_KERNEL else None
     weights = source.weights.weights(source.subject, source.index, record, shape, gathering)
+    check_scratch(source, source.weights.storage[source.index].scratch_bytes)
     numbers = source.weights.channel_numbers(source.subject, source.index, record, shape.channels)
     bias = wrap_int32(numbers.bias + source.input.zero_point * source.weights.sums(record, weights))
     return n.WeightedOperator(
