@@ -221,7 +221,7 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "bx lr\n"
                    "9: mov r0, r12\n"
                    "push {r0, r1, r2, lr}\n" /* r1, r2 for the stack's alignment */
-                   "adds r7, #4\n"         /* its struct smg_channel */
+                   "subs r7, #16\n"        /* its struct smg_channel */
                    "ldr r0, " STEP_5 "\n"
                    "movs r1, r7\n"
                    "mov r2, r9\n"
