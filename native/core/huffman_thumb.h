@@ -31,14 +31,14 @@ typedef char smg_assert_lookup_bits[SMG_LOOKUP_BITS == 8 && SMG_LONG_CODE == -12
     "orrs r2, r1\n"                                                                                                   \
     "subs r3, #16\n"                                                                                                  \
     "b 3" n "b\n"                                                                                                     \
-    "4" n ": mov r1, pc\n" /* the second instruction from here */                                                     \
-    "b 8f\n"                                                                                                          \
-    "b 1" n "b\n"
+    "4" n ": mov r1, pc\n"                                                                                            \
+    "subs r1, #(4" n "b - 1" n "b + 3)\n" /* pc is 4 further on; bit 0 is set for Thumb */                            \
+    "b 8f\n"
 
-/* Finds a long code: the first level whose limit is above it. Returns to r1 with the flags of SMG_DECODE_ONE. */
+/* Finds a long code: the first level whose limit is above it. Returns to r1, the branch of SMG_DECODE_ONE, with flags
+ * that tell only whether the window runs low. */
 #define SMG_DECODE_LONG                                                                                               \
-    "8: adds r1, #1\n" /* Thumb */                                                                                    \
-    "push {r1}\n"                                                                                                     \
+    "8: push {r1}\n"                                                                                                  \
     "push {r6, r7}\n"                                                                                                 \
     "adds r3, #128\n"                                                                                                 \
     "lsls r1, r0, #2\n"                                                                                               \
