@@ -108,18 +108,19 @@ int smg_code_table_check(const struct smg_code_table *table);
 
 /* Codes of one length above SMG_LOOKUP_BITS. */
 struct smg_huffman_level {
-    uint16_t limit; /* codes of 15 bits, left-justified, below it are of this length or shorter */
-    uint16_t first; /* a code of this length minus this is the place of its symbol */
+    uint16_t limit; /* codes, left-justified in 15 bits, below it are of this length or shorter */
+    uint16_t start; /* a code minus this, shifted right by the bits it does not have, is the place of its symbol */
 };
 
 /* In scratch. levels[i] is for codes of SMG_LOOKUP_BITS + 1 + i bits; there are as many as the table needs. */
 struct smg_huffman_lookup {
     int8_t lengths[1 << SMG_LOOKUP_BITS]; /* SMG_LONG_CODE: more than SMG_LOOKUP_BITS bits */
-    int8_t symbols[1 << SMG_LOOKUP_BITS]; /* of a long code: one less than the length to begin with */
+    int8_t symbols[1 << SMG_LOOKUP_BITS]; /* of a long code: SMG_LONG_CODE_BASE + the length to begin with */
     struct smg_huffman_level levels[];
 };
 
 #define SMG_LONG_CODE (-128)
+#define SMG_LONG_CODE_BASE 55 /* so that 4 times this byte is the distance from the symbols to the level */
 
 struct smg_decoder {
     uint32_t window;                         /* 0: the next bits, most significant first */
