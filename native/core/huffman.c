@@ -69,7 +69,7 @@ void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct
                 entry = fill(lookup, entry, entry + ((1U << SMG_LOOKUP_BITS) >> length), (int32_t)length, *symbol++);
             }
         } else {
-            uint32_t end = (codes + (1U << LONG_BITS) - 1) >> LONG_BITS; /* of entries that begin codes up to `length` */
+            uint32_t end = (codes + (1U << LONG_BITS) - 1) >> LONG_BITS; /* of entries with codes up to `length` */
             level->limit = (uint16_t)codes;
             level->start = (uint16_t)start;
             ++level;

@@ -124,7 +124,7 @@ struct smg_huffman_lookup {
 
 struct smg_decoder {
     uint32_t window;                         /* 0: the next bits, most significant first */
-    int32_t missing;                         /* 4: 16 - how many bits of the window are valid; -16 .. -1 between weights */
+    int32_t missing;                         /* 4: 16 - valid bits of the window; -16 .. -1 between weights */
     const struct smg_huffman_lookup *lookup; /* 8 */
     const uint16_t *next;                    /* 12: unit of the stream */
     const int8_t *symbols;                   /* 16: all symbols, in the order of their codes */
@@ -184,7 +184,7 @@ bool smg_tiles_next(struct smg_tiles *tiles);
 
 /* dense.c */
 
-#define SMG_DENSE_CHANNELS 4 /* output channels of FULLY_CONNECTED that are computed together: section 6 of the format */
+#define SMG_DENSE_CHANNELS 4 /* output channels of FULLY_CONNECTED that are computed together; also in the format */
 
 /* The dot products of the input with the weights [channel][input] of 1 .. SMG_DENSE_CHANNELS output channels. There is
  * at least one input. */
