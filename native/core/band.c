@@ -28,7 +28,6 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     band->gather.values = pixels * channels;
     band->gather.step = channels == 1 ? input[3] : 1;
     band->gather.span = pixels * input[3];
-    band->gather.row_gap = band->row_bytes - band->gather.span;
     band->gather.quads = SMG_DSP && channels % 4 == 0;
     band->gather.words_gap = 4 * (band->row_words - band->gather.values);
     uint32_t taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
@@ -39,6 +38,12 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     uint32_t step_h = band->pair_rows * window->stride_h;
     band->period = taps_h < step_h ? taps_h : step_h;
     band->left_out = step_h - band->period;
+    band->row_step = 1;
+    if (band->period == 1) { /* the rows left out are so between any two */
+        band->row_step = step_h;
+        band->left_out = 0;
+    }
+    band->gather.row_gap = band->row_step * band->row_bytes - band->gather.span;
     band->input_apart = band->apart * window->stride_h;
 }
 
@@ -103,7 +108,7 @@ static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t row
         gather_edge(band, words, row0, row1);
         return 1;
     }
-    uint32_t inside = band->input_h - y1;
+    uint32_t inside = band->row_step == 1 ? band->input_h - y1 : smg_divide(band->input_h - 1 - y1, band->row_step) + 1;
     band->gather.rows = rows < inside ? rows : inside;
     smg_gather(words, row0, row1, &band->gather);
     return band->gather.rows;
@@ -120,7 +125,7 @@ void smg_band_fill(struct smg_band *band, uint32_t pairs)
         }
         count = gather_rows(band, band->words + band->ready * band->row_words + band->left, count);
         band->ready += count;
-        band->next_y += count;
+        band->next_y += count * band->row_step;
         band->phase += count;
         if (left_out != 0 && band->phase == band->period) {
             band->phase = 0;

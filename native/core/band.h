@@ -55,6 +55,7 @@ struct smg_band {
     uint32_t pair_rows;    /* output rows from one pair to the next */
     uint32_t period;       /* rows of words from one pair to the next; rows that no tap reads are left out */
     uint32_t input_apart;  /* input rows from one pixel's to the other's */
+    uint32_t row_step;     /* input rows from one row of words to the next within a period */
     uint32_t left_out;     /* input rows after each period */
     uint32_t ready;        /* rows that are in the band */
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
