@@ -67,7 +67,6 @@ smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel);
 /* One kernel family per file; kernel id 0 of each kind; ..._pairs, ..._streamed and smg_linear_add kernel id 1. */
 smg_kernel smg_conv_2d;
 smg_kernel smg_conv_2d_pairs;
-smg_kernel smg_depthwise_conv_2d;
 smg_kernel smg_depthwise_conv_2d_pairs;
 smg_kernel smg_fully_connected;
 smg_kernel smg_fully_connected_streamed;
