@@ -93,15 +93,15 @@ def pack_graph(
     graph: Graph,
     metadata: dict[str, Any] | None = None,
     *,
-    scratch_limit: int | None = None,
+    arena_limit: int | None = None,
     keep_channels: bool = False,
     coding: Coding = "smallest",
 ) -> bytes:
-    """The blob of an int8 graph in memory. scratch_limit and coding as for make_plan, keep_channels as for pack."""
+    """The blob of an int8 graph in memory. arena_limit and coding as for make_plan, keep_channels as for pack."""
     network = lower(simplify(graph))
     if not keep_channels:
         network = remove_constant_channels(network)
-    plan = make_plan(network, scratch_limit=scratch_limit, coding=coding)
+    plan = make_plan(network, arena_limit=arena_limit, coding=coding)
     return write_blob(plan, metadata={**network.metadata, **(metadata or {})})
 
 

@@ -17,7 +17,7 @@ from smidgen.plan.band import Band
 SEGMENT_LIMIT = 255  # the magnitudes of the weights in a segment add up to this at most
 FAST_SHIFTS = range(-10, 0)  # of multipliers that need no call to requantise
 UNUSED_BITS = 6  # the lowest bits of such multipliers, which are 0
-_HEADER_BYTES = 8
+_HEADER_BYTES = 12
 _CHANNEL_BYTES = 36  # in front of the code: how each channel is requantised
 _GROUP_ROOM = 152  # bytes that the compiler wants to be free for each group of words
 _UNPACK_HALFWORDS = 5
@@ -35,15 +35,26 @@ class CompiledBlock:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What the code for a dot product depends on besides the weights: rows of taps, words of each, and the next row."""
+    """What the code for a dot product depends on besides the weights: rows of taps, words of each, and the next row.
+
+    pair_words: from one pair's words to the next pair's. row_pairs: of a row of the picture.
+    """
 
     rows: int
     columns: int
     row_words: int
+    pair_words: int
+    row_pairs: int
 
     @staticmethod
     def of(band: Band) -> _Shape:
-        return _Shape(band.kernel[0], band.kernel[1] * band.channels, band.dilation_h * band.row_words)
+        columns = band.kernel[1] * band.channels
+        pair_words = band.stride[1] * band.channels
+        return _Shape(band.kernel[0], columns, band.dilation_h * band.row_words, pair_words, band.output_width)
+
+    def are_twins(self, channels: int) -> bool:
+        """Whether the code of so many channels computes two neighbouring pairs at once."""
+        return channels == 1 and self.row_pairs % 2 == 0 and self.columns + self.pair_words <= _GROUP_WORDS
 
 
 def compiled_blocks(network: Network, operator: WeightedOperator) -> list[CompiledBlock]:
@@ -84,14 +95,16 @@ def _group_halfwords(weights: NDArray[np.int64], shape: _Shape) -> NDArray[np.in
 
 
 def _block(shape: _Shape, products: NDArray[np.int64], ends: int) -> CompiledBlock:
-    gap = 4 * (shape.row_words - shape.columns)
-    pieces = 1 + products.sum(axis=0)  # a load and the products, [rows, groups]
+    twins = shape.are_twins(len(products))
+    gap = 4 * (shape.row_words - shape.columns - (shape.pair_words if twins else 0))
+    lanes = 2 if twins else 1  # for each channel
+    pieces = 1 + lanes * products.sum(axis=0)  # a load and the products, [rows, groups]
     steps = np.zeros(pieces.shape, np.int64)  # before the groups: from row to row
     steps[1:, 0] = -(-gap // _ADD_LIMIT)
     halfwords = int((steps + pieces).sum())
     before_last = halfwords - int(pieces[-1, -1])
     header = _HEADER_BYTES + _CHANNEL_BYTES * len(products)
-    return CompiledBlock(header + 4 * -(-(halfwords + ends + 1) // 2), header + 2 * before_last + _GROUP_ROOM)
+    return CompiledBlock(header + 4 * -(-(halfwords + lanes * ends + 1) // 2), header + 2 * before_last + _GROUP_ROOM)
 
 
 def is_fast(multiplier: int, shift: int) -> bool:
