@@ -35,7 +35,7 @@ struct smg_subject {
     const struct smg_tensor_record *output;
 };
 
-/* Kernel 1 of FULLY_CONNECTED, and of the other kinds that have one: section 6 of the format. */
+/* Kernel 1 of FULLY_CONNECTED, and of the convolutions: section 6 of the format. */
 static inline bool smg_is_streamed(const struct smg_operator_record *record)
 {
     return record->kernel != 0 && record->kind == SMG_FULLY_CONNECTED;
@@ -43,7 +43,7 @@ static inline bool smg_is_streamed(const struct smg_operator_record *record)
 
 static inline bool smg_is_pairs(const struct smg_operator_record *record)
 {
-    return record->kernel != 0 && record->kind != SMG_FULLY_CONNECTED;
+    return record->kernel != 0 && record->kind < SMG_FULLY_CONNECTED;
 }
 
 /* All return 0 or the status that they have written to the fault. */
