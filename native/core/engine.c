@@ -12,7 +12,7 @@ static const struct {
 } kernels[] = {
     KERNEL(SMG_CONV_2D, 0, smg_conv_2d),
     KERNEL(SMG_CONV_2D, 1, smg_conv_2d_pairs),
-    KERNEL(SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d),
+    KERNEL(SMG_DEPTHWISE_CONV_2D, 0, smg_conv_2d),
     KERNEL(SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs),
     KERNEL(SMG_FULLY_CONNECTED, 0, smg_fully_connected),
     KERNEL(SMG_FULLY_CONNECTED, 1, smg_fully_connected_streamed),
