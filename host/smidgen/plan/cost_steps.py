@@ -1,0 +1,158 @@
+"""How often each step of an operator's kernel runs on a Cortex-M0+: what its cycles are made of.
+
+A step is a piece of a kernel that takes about the same time whenever it runs; plan/cost.py multiplies and adds up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from smidgen.huffman import symbol_counts
+from smidgen.network import (
+    CopyOperator,
+    Kind,
+    Network,
+    NetworkOperator,
+    PadOperator,
+    PoolOperator,
+    WeightedOperator,
+    WindowParameters,
+)
+from smidgen.plan.cost_pairs import PairSteps
+from smidgen.plan.execution import Execution
+from smidgen.plan.kernels import PAIRS
+
+SHORT_CODE_BITS = 7  # longest code that decoding looks up; longer ones are searched for
+_UNIT_BITS = 16
+
+Steps = Counter[str]
+
+
+def operator_steps(network: Network, index: int, execution: Execution | None) -> Steps:
+    """How often each step of operator `index` runs, by the step's name. execution: of operators with weights."""
+    operator = network.operators[index]
+    steps: Steps = Counter({"operator": 1})
+    if isinstance(operator, WeightedOperator):
+        assert execution is not None
+        passes = _weighted(network, operator, execution, steps)
+        _decoding(operator, execution, passes, steps)
+    else:
+        _OTHERS[operator.kind](network, operator, steps)
+    return steps
+
+
+def _weighted(network: Network, operator: WeightedOperator, execution: Execution, steps: Steps) -> float:
+    """Counts the steps without those of decoding; returns how often the weights are decoded."""
+    if operator.kind == Kind.FULLY_CONNECTED:
+        rows = network.tensors[operator.output].elements // operator.channels
+        kernel = f"kernel {execution.kernel}"
+        steps[f"FULLY_CONNECTED {kernel}: product"] += rows * operator.weights.size
+        steps[f"FULLY_CONNECTED {kernel}: output"] += rows * operator.channels
+        return 1.0
+    if execution.kernel == PAIRS:
+        pairs = PairSteps(network, operator)
+        steps += pairs.count(execution)
+        steps[f"{operator.kind.name} kernel 1"] += 1
+        return pairs.passes(execution)
+    _plain_convolution(network, operator, steps)
+    return 1.0
+
+
+def _decoding(operator: WeightedOperator, execution: Execution, passes: float, steps: Steps) -> None:
+    if execution.table is None:
+        return
+    counts, lengths = symbol_counts(operator.weights), execution.table.lengths
+    steps["code table opened"] += 1
+    steps["weight decoded"] += passes * int(counts.sum())
+    steps["16 bits decoded"] += passes * int(np.sum(counts * lengths)) / _UNIT_BITS
+    steps["long code decoded"] += passes * int(counts[lengths > SHORT_CODE_BITS].sum())
+
+
+def _taps_inside(size: int, count: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Taps inside the input along one dimension, over all output positions."""
+    taps = np.arange(count)[:, None] * stride - padding + np.arange(kernel) * dilation
+    return int(np.count_nonzero((taps >= 0) & (taps < size)))
+
+
+def _window_taps(network: Network, operator: NetworkOperator, window: WindowParameters) -> tuple[int, int]:
+    """Rows of taps inside the input, and taps, over all output positions of one channel."""
+    source, result = network.tensors[operator.input].dimensions, network.tensors[operator.output].dimensions
+    rows, columns = (
+        _taps_inside(
+            source[1 + axis],
+            result[1 + axis],
+            window.kernel[axis],
+            window.stride[axis],
+            window.padding[axis],
+            window.dilation[axis],
+        )
+        for axis in (0, 1)
+    )
+    return rows * result[2], rows * columns
+
+
+def _plain_convolution(network: Network, operator: WeightedOperator, steps: Steps) -> None:
+    assert operator.window is not None
+    rows, taps = _window_taps(network, operator, operator.window)
+    name = f"{operator.kind.name} kernel 0"
+    per_tap = network.tensors[operator.input].dimensions[3] if operator.kind == Kind.CONV_2D else 1
+    steps[f"{name}: output"] += network.tensors[operator.output].elements
+    steps[f"{name}: row of taps"] += operator.channels * rows
+    steps[f"{name}: tap"] += operator.channels * taps
+    if operator.kind == Kind.CONV_2D:
+        steps[f"{name}: product"] += operator.channels * taps * per_tap
+
+
+def _elementwise(network: Network, operator: NetworkOperator, steps: Steps) -> None:
+    steps[f"{operator.kind.name}: element"] += network.tensors[operator.output].elements
+
+
+def _pool(network: Network, operator: NetworkOperator, steps: Steps) -> None:
+    assert isinstance(operator, PoolOperator)
+    result = network.tensors[operator.output]
+    rows, taps = _window_taps(network, operator, operator.window)
+    name = operator.kind.name
+    steps[f"{name}: output"] += result.elements
+    steps[f"{name}: row of taps"] += result.dimensions[3] * rows
+    steps[f"{name}: tap"] += result.dimensions[3] * taps
+
+
+def _mean(network: Network, operator: NetworkOperator, steps: Steps) -> None:
+    steps["MEAN: element"] += network.tensors[operator.input].elements
+    steps["MEAN: output"] += network.tensors[operator.output].elements
+
+
+def _pad(network: Network, operator: NetworkOperator, steps: Steps) -> None:
+    assert isinstance(operator, PadOperator)
+    _, height, width, _ = network.tensors[operator.input].dimensions
+    steps["PAD: element"] += network.tensors[operator.output].elements
+    steps["PAD: pixel"] += height * width
+
+
+def _copy(network: Network, operator: NetworkOperator, steps: Steps) -> None:
+    assert isinstance(operator, CopyOperator)
+    elements = network.tensors[operator.input].elements
+    steps["COPY: element"] += elements
+    steps["COPY: row"] += elements // operator.chunk
+
+
+def _softmax(network: Network, operator: NetworkOperator, steps: Steps) -> None:
+    tensor = network.tensors[operator.output]
+    steps["SOFTMAX: element"] += tensor.elements
+    steps["SOFTMAX: row"] += tensor.elements // tensor.dimensions[3]
+
+
+_OTHERS: dict[Kind, Callable[[Network, NetworkOperator, Steps], None]] = {
+    Kind.ADD: _elementwise,
+    Kind.MUL: _elementwise,
+    Kind.AVERAGE_POOL_2D: _pool,
+    Kind.MAX_POOL_2D: _pool,
+    Kind.MEAN: _mean,
+    Kind.PAD: _pad,
+    Kind.COPY: _copy,
+    Kind.LOOKUP: _elementwise,
+    Kind.SOFTMAX: _softmax,
+}
