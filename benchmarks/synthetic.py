@@ -95,7 +95,7 @@ def _pool(kind: Any, source: tuple[int, int, int], kernel: tuple[int, int]) -> g
 def _binary(kind: Any, shape: tuple[int, int, int]) -> g.Graph:
     layer = _Layer()
     layer.tensor("input", _image(*shape))
-    layer.tensor("input2", _image(*shape), scale=0.07, zero_point=9)
+    layer.tensor("input2", _image(*shape), scale=0.0711, zero_point=9)
     layer.tensor("output", _image(*shape), scale=0.1)
     return layer.finish(kind(["input", "input2"], "output"))
 

@@ -112,6 +112,21 @@ class BinaryOperator(NetworkOperator):
 
 
 @dataclass(frozen=True, eq=False)
+class LinearAddOperator(NetworkOperator):
+    """ADD as clamp((x * p + y * q + r) >> n), factors (p, q); i32 all, n in 0 .. 31. Broadcast as BinaryOperator."""
+
+    input2: int = 0
+    repeat: int = 1
+    factors: tuple[int, int] = (0, 0)
+    offset: int = 0
+    exponent: int = 0
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        return (self.input, self.input2)
+
+
+@dataclass(frozen=True, eq=False)
 class PoolOperator(NetworkOperator):
     """AVERAGE_POOL_2D, MAX_POOL_2D."""
 

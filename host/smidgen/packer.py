@@ -24,9 +24,10 @@ from smidgen.lower import lower
 from smidgen.network import Network
 from smidgen.passes import simplify
 from smidgen.plan import make_plan
+from smidgen.plan.channels import remove_constant_channels
 from smidgen.quantize import DEFAULT_METHOD, load_calibration, quantize
 from smidgen.reference import run_network
-from smidgen.report import BlobReport, report_blob
+from smidgen.report import BlobReport, RemovalReport, report_blob, report_removal
 from smidgen.samples import load_golden
 
 DEFAULT_GOLDEN_COUNT = 2
@@ -36,11 +37,12 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 @dataclass(frozen=True)
 class Packed:
-    """A finished blob, what is in it, and what was noticed on the way."""
+    """A finished blob, what is in it, what of the model is not, and what was noticed on the way."""
 
     data: bytes
     blob: Blob
     report: BlobReport
+    removal: RemovalReport
     notes: list[str]
 
 
@@ -53,6 +55,7 @@ def pack(
     labels: str | Path | Sequence[str] | None = None,
     golden: str | Path | None = None,
     golden_count: int | None = None,
+    keep_channels: bool = False,
     progress: Progress | None = None,
 ) -> Packed:
     """Pack a .tflite file: int8 models as they are, float models quantised with `calibration` data.
@@ -62,6 +65,7 @@ def pack(
     calibration_scale: real value of one step of the calibration numbers; needed when they are integers.
     golden: .npz with `input` and optionally `output`; all outputs are checked, the first golden_count go into the blob
     (without a count: two, if they take no more than 4 KiB).
+    keep_channels: keep those that no output depends on, so that all tensors have the shapes they have in the model.
     Raises InputError, ModelError (UnsupportedModelError lists every operator that cannot be run) or
     MismatchError (a golden output that the packed network does not give).
     """
@@ -74,17 +78,28 @@ def pack(
     elif calibration is not None:
         load_arrays(calibration)  # a missing or damaged file is an error all the same
         notes.append(f"{path.name} is int8 already: it is packed as it is, the calibration data is not used")
-    network = lower(graph)
-    vectors = _golden(network, golden, golden_count, was_float, notes, progress)
+    model_network = lower(graph)
+    network = model_network if keep_channels else remove_constant_channels(model_network)
+    vectors = _golden(model_network, network, golden, golden_count, was_float, notes, progress)
     metadata = _metadata(path, network, _labels(labels, network))
     data = write_blob(make_plan(network), vectors, metadata)
     blob = read_blob(data)  # the independent reader must understand what was written
-    return Packed(data, blob, report_blob(blob), notes)
+    whole = data if network is model_network else write_blob(make_plan(model_network), vectors, metadata)
+    removal = report_removal(model_network, network, len(whole) - len(data))
+    return Packed(data, blob, report_blob(blob), removal, notes)
 
 
-def pack_graph(graph: Graph, metadata: dict[str, Any] | None = None, *, scratch_limit: int | None = None) -> bytes:
-    """The blob of an int8 graph that is in memory already. scratch_limit as for make_plan."""
+def pack_graph(
+    graph: Graph,
+    metadata: dict[str, Any] | None = None,
+    *,
+    scratch_limit: int | None = None,
+    keep_channels: bool = False,
+) -> bytes:
+    """The blob of an int8 graph in memory. scratch_limit as for make_plan, keep_channels as for pack."""
     network = lower(simplify(graph))
+    if not keep_channels:
+        network = remove_constant_channels(network)
     plan = make_plan(network, scratch_limit=scratch_limit)
     return write_blob(plan, metadata={**network.metadata, **(metadata or {})})
 
@@ -173,6 +188,7 @@ def _labels(labels: str | Path | Sequence[str] | None, network: Network) -> list
 
 
 def _golden(
+    model_network: Network,
     network: Network,
     path: str | Path | None,
     count: int | None,
@@ -180,13 +196,18 @@ def _golden(
     notes: list[str],
     progress: Progress | None,
 ) -> list[GoldenVector]:
-    """The golden vectors that go into the blob; every output that the file expects is checked."""
+    """The golden vectors that go into the blob; every output that the file expects is checked.
+
+    The outputs are those of `model_network`, the model as it is; `network`, which is packed, has to give them too.
+    """
     if path is None:
         return []
     inputs, expected = load_golden(path, network)
     vectors = []
     for number, sample in enumerate(inputs):
-        outputs = run_network(network, sample)
+        outputs = run_network(model_network, sample)
+        if network is not model_network:
+            _assert_same(number, run_network(network, sample), outputs)
         if expected is not None:
             _check_golden(number, outputs, expected[number], was_float)
         vectors.append(GoldenVector(sample, outputs))
@@ -199,6 +220,11 @@ def _golden(
     checked = "all expected outputs agree" if expected is not None else "no expected outputs to compare with"
     notes.append(f"{len(vectors)} golden vectors, {checked}; {len(kept)} of {size:,} bytes each in the blob")
     return kept
+
+
+def _assert_same(number: int, outputs: Sequence[Any], wanted: Sequence[Any]) -> None:
+    if not all(np.array_equal(a, b) for a, b in zip(outputs, wanted, strict=True)):
+        raise AssertionError(f"golden vector {number}: the packed network does not give the outputs of the model")
 
 
 def _check_golden(number: int, outputs: Sequence[Any], expected: Sequence[Any], was_float: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from smidgen.blob.contents import Blob
-from smidgen.network import Kind, NetworkOperator, WeightedOperator
+from smidgen.network import Kind, LinearAddOperator, Network, NetworkOperator, WeightedOperator
 
 _WEIGHT_PURPOSES = ("weights", "code table")
 
@@ -57,6 +57,40 @@ class BlobReport:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class RemovalReport:
+    """What was left out of a model because no output depends on it, and what the model had of it.
+
+    channels: outputs of operators with weights. macs: of one inference. blob_bytes: by how much the blob is smaller.
+    """
+
+    channels: int
+    model_channels: int
+    weights: int
+    model_weights: int
+    macs: int
+    model_macs: int
+    blob_bytes: int
+
+
+def report_removal(model: Network, packed: Network, blob_bytes: int) -> RemovalReport:
+    """Compare the network of a model with the one that is packed."""
+    (channels, weights, macs), (packed_channels, packed_weights, packed_macs) = _work(model), _work(packed)
+    return RemovalReport(
+        channels - packed_channels, channels, weights - packed_weights, weights, macs - packed_macs, macs, blob_bytes
+    )
+
+
+def _work(network: Network) -> tuple[int, int, int]:
+    """Channels, weights and MACs."""
+    weighted = [operator for operator in network.operators if isinstance(operator, WeightedOperator)]
+    return (
+        sum(operator.channels for operator in weighted),
+        sum(int(operator.weights.size) for operator in weighted),
+        sum(network.macs(operator) for operator in weighted),
+    )
+
+
 def report_blob(blob: Blob) -> BlobReport:
     """The report on a blob that was read."""
     network = blob.network
@@ -104,7 +138,7 @@ def _operator(blob: Blob, index: int, operator: NetworkOperator) -> OperatorRepo
         weight_bytes_packed=-(-storage.bits // 8) if storage and weights else 0,
         coding=storage.coding if storage and weights else "",
         bits_per_weight=round(storage.bits / weights, 3) if storage and weights else None,
-        kernel=storage.kernel if storage else 0,
+        kernel=storage.kernel if storage else int(isinstance(operator, LinearAddOperator)),
         tile=storage.tile if storage and (storage.kernel or storage.coding == "huffman") else 0,
         workspace_bytes=storage.workspace_bytes if storage else 0,
         scratch_bytes=storage.scratch_bytes if storage else 0,

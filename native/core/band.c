@@ -163,30 +163,32 @@ void smg_band_shape(const struct smg_band *band, struct smg_dot *dot)
 
 void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const void *code, uint32_t r, uint32_t pairs)
 {
-    uint32_t channels = band->step->output->dimensions[3];
-    uint32_t row_bytes = band->output_w * channels;
-    uint32_t whole = r + 2 * pairs > band->output_h ? pairs - 1 : pairs; /* the last row may be alone */
+    uint32_t row_bytes = band->output_w * band->step->output->dimensions[3];
+    bool lone = r + 2 * pairs > band->output_h; /* the last row has none below it */
     struct smg_pairs run;
     run.words = band->words;
+    run.count = band->output_w;
+    run.rows = pairs;
+    run.row_words = band->period * band->row_words;
     run.outputs = band->step->output_data + r * row_bytes + dot->channel;
     run.distance = row_bytes;
-    run.row_words = band->period * band->row_words;
+    run.last_distance = lone ? 0 : row_bytes;
     run.output_row_step = 2 * row_bytes;
-    run.count = band->output_w;
-    run.rows = whole;
-    if (band->output_w == 1) {
-        run.count = whole;
-        run.rows = 1;
+    if (band->output_w != 1) {
+        smg_dot_run(dot, code, &run);
+        return;
     }
-    if (whole != 0) {
+    run.count = lone ? pairs - 1 : pairs; /* a column: its pairs follow each other like those of a row */
+    run.rows = 1;
+    run.last_distance = row_bytes;
+    if (run.count != 0) {
         smg_dot_run(dot, code, &run);
     }
-    if (whole != pairs) {
-        run.words += whole * run.row_words;
-        run.outputs += whole * run.output_row_step;
-        run.count = band->output_w;
-        run.rows = 1;
-        run.distance = 0;
+    if (lone) {
+        run.words += run.count * run.row_words;
+        run.outputs += run.count * run.output_row_step;
+        run.count = 1;
+        run.last_distance = 0;
         smg_dot_run(dot, code, &run);
     }
 }

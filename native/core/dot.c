@@ -47,8 +47,9 @@ static void run_plain(const struct smg_dot *dot, const struct smg_pairs *pairs)
     for (uint32_t row = 0; row < pairs->rows; ++row) {
         const uint32_t *words = pairs->words + row * pairs->row_words;
         int8_t *outputs = pairs->outputs + row * pairs->output_row_step;
+        uint32_t distance = row + 1 == pairs->rows ? pairs->last_distance : pairs->distance;
         for (uint32_t p = 0; p < pairs->count; ++p) {
-            run_pair(dot, words + p * dot->pair_words, outputs + p * dot->output_step, pairs->distance);
+            run_pair(dot, words + p * dot->pair_words, outputs + p * dot->output_step, distance);
         }
     }
 }

@@ -41,7 +41,8 @@ struct smg_pairs {
     uint32_t rows;            /* at least 1 */
     uint32_t row_words;       /* from one row to the next */
     int8_t *outputs;          /* of pixel 0 of the first pair, first channel */
-    uint32_t distance;        /* bytes from pixel 0 to pixel 1 of a pair; 0: there is no pixel 1, and its word is ignored */
+    uint32_t distance;        /* bytes from pixel 0 to pixel 1 of a pair, in all rows but the last */
+    uint32_t last_distance;   /* in the last row; 0: there is no pixel 1, and its half of the words is ignored */
     uint32_t output_row_step; /* bytes from one row to the next */
 };
 

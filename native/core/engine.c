@@ -14,6 +14,7 @@ static const struct {
     {SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs},
     {SMG_FULLY_CONNECTED, 0, smg_fully_connected},
     {SMG_ADD, 0, smg_add},
+    {SMG_ADD, 1, smg_linear_add},
     {SMG_MUL, 0, smg_mul},
     {SMG_AVERAGE_POOL_2D, 0, smg_average_pool_2d},
     {SMG_MAX_POOL_2D, 0, smg_max_pool_2d},
@@ -32,6 +33,12 @@ smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel)
         }
     }
     return NULL;
+}
+
+uint32_t smg_elements(const struct smg_tensor_record *tensor)
+{
+    const uint16_t *dimensions = tensor->dimensions;
+    return (uint32_t)dimensions[0] * dimensions[1] * dimensions[2] * dimensions[3];
 }
 
 static bool is_aligned(const void *address)

@@ -141,6 +141,13 @@ struct smg_scaling {
     int32_t shift;
 };
 
+/* Requantisation of ADD with kernel 1. */
+struct smg_linear_add {
+    int32_t factor, factor2; /* of x and y */
+    int32_t offset;
+    int32_t exponent;
+};
+
 struct smg_softmax {
     struct smg_scaling scaling;
     int32_t minimum;

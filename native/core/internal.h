@@ -46,13 +46,14 @@ typedef void smg_kernel(const struct smg_step *step);
 /* The kernel for a kind and a kernel id, or null if the engine has none. */
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel);
 
-/* One kernel family per file; kernel id 0 of each kind, and ..._pairs kernel id 1. */
+/* One kernel family per file; kernel id 0 of each kind; ..._pairs and smg_linear_add kernel id 1. */
 smg_kernel smg_conv_2d;
 smg_kernel smg_conv_2d_pairs;
 smg_kernel smg_depthwise_conv_2d;
 smg_kernel smg_depthwise_conv_2d_pairs;
 smg_kernel smg_fully_connected;
 smg_kernel smg_add;
+smg_kernel smg_linear_add;
 smg_kernel smg_mul;
 smg_kernel smg_average_pool_2d;
 smg_kernel smg_max_pool_2d;
@@ -81,6 +82,9 @@ struct smg_taps {
 
 struct smg_taps smg_window_taps(uint32_t output_position, uint32_t stride, uint32_t pad, uint32_t kernel,
                                 uint32_t dilation, uint32_t input_size);
+
+/* mean.c: the sum of `count` elements, at least 1 and below 2^24, at distances of `stride`. */
+int32_t smg_sum(const int8_t *first, uint32_t count, uint32_t stride);
 
 /* huffman.c */
 

@@ -69,7 +69,8 @@ static int check_fields(const struct smg_subject *subject)
         (flags & (SMG_BIAS_16 | SMG_NO_BIAS)) == (SMG_BIAS_16 | SMG_NO_BIAS)) {
         return refuse(subject, SMG_BAD_FLAGS, flags, flags & subject->rules->flags);
     }
-    int status = record->kernel == 0 ? smg_check_zero(subject->loader, record->workspace) : SMG_OK;
+    bool gathers = record->kernel != 0 && (subject->rules->traits & SMG_HAS_WEIGHTS);
+    int status = gathers ? SMG_OK : smg_check_zero(subject->loader, record->workspace);
     for (uint32_t i = subject->rules->parameter_bytes; status == SMG_OK && i < 16; ++i) {
         status = smg_check_zero(subject->loader, record->parameters.bytes[i]);
     }

@@ -184,7 +184,8 @@ int smg_check_requantization(const struct smg_subject *subject)
     if (subject->rules->traits & SMG_HAS_WEIGHTS) {
         return check_channels(subject);
     }
-    uint32_t words = subject->rules->requantization_words;
+    bool linear = record->kind == SMG_ADD && record->kernel != 0;
+    uint32_t words = linear ? 4 : subject->rules->requantization_words;
     if (words == 0) {
         return smg_check_zero(subject->loader, record->requantization_offset);
     }
@@ -198,6 +199,10 @@ int smg_check_requantization(const struct smg_subject *subject)
             return refuse(subject, SMG_BAD_MULTIPLIER, (uint32_t)softmax->minimum, 0);
         }
         return check_scaling(subject, softmax->scaling.multiplier, softmax->scaling.shift, 0, 31);
+    }
+    if (linear) {
+        const struct smg_linear_add *add = data(subject, record->requantization_offset);
+        return check_scaling(subject, 0, add->exponent, 0, 31);
     }
     const struct smg_scaling *scaling = data(subject, record->requantization_offset);
     for (uint32_t i = 0; status == SMG_OK && i < words / 2; ++i) {

@@ -14,27 +14,26 @@ static int8_t clamp(const struct smg_step *step, int32_t value)
 /* first: the channel's element at the window's first tap inside */
 static int32_t average(const int8_t *first, uint32_t rows, uint32_t columns, uint32_t row_stride, uint32_t stride)
 {
-    uint32_t sum = 0;
+    int32_t sum = 0;
     uint32_t count = rows * columns;
     for (uint32_t i = 0; i < rows; ++i) {
-        for (uint32_t j = 0; j < columns; ++j) {
-            int32_t value = first[i * row_stride + j * stride];
-            sum += (uint32_t)value;
-        }
+        sum += smg_sum(first + i * row_stride, columns, stride);
     }
-    bool negative = (int32_t)sum < 0;
-    uint32_t magnitude = smg_divide((negative ? 0 - sum : sum) + count / 2, count);
-    return (int32_t)(negative ? 0 - magnitude : magnitude);
+    uint32_t magnitude = smg_divide((uint32_t)(sum < 0 ? -sum : sum) + count / 2, count);
+    return sum < 0 ? -(int32_t)magnitude : (int32_t)magnitude;
 }
 
 static int32_t maximum(const int8_t *first, uint32_t rows, uint32_t columns, uint32_t row_stride, uint32_t stride)
 {
     int32_t largest = INT8_MIN;
     for (uint32_t i = 0; i < rows; ++i) {
-        for (uint32_t j = 0; j < columns; ++j) {
-            int32_t value = first[i * row_stride + j * stride];
+        uint32_t tap = i * row_stride;
+        uint32_t left = columns;
+        do {
+            int32_t value = first[tap];
             largest = value > largest ? value : largest;
-        }
+            tap += stride;
+        } while (--left != 0);
     }
     return largest;
 }
@@ -56,10 +55,14 @@ static void pool(const struct smg_step *step, int32_t (*reduce)(const int8_t *fi
             uint32_t y = (uint32_t)rows.origin + rows.first;
             uint32_t x = (uint32_t)columns.origin + columns.first;
             const int8_t *first = step->input_data + y * row_stride + x * channels;
+            uint32_t height = rows.end - rows.first;
+            uint32_t width = columns.end - columns.first;
+            if (width == input[2]) { /* whole rows are one row */
+                width *= height;
+                height = 1;
+            }
             for (uint32_t c = 0; c < channels; ++c) {
-                int32_t value =
-                    reduce(first + c, rows.end - rows.first, columns.end - columns.first, row_stride, channels);
-                *element++ = clamp(step, value);
+                *element++ = clamp(step, reduce(first + c, height, width, row_stride, channels));
             }
         }
     }

@@ -127,11 +127,7 @@ static inline const struct smg_operator_record *smg_operator(const struct smg_mo
 }
 
 /* Elements of a tensor of a loaded model: 1 .. 2^24 - 1. */
-static inline uint32_t smg_elements(const struct smg_tensor_record *tensor)
-{
-    const uint16_t *dimensions = tensor->dimensions;
-    return (uint32_t)dimensions[0] * dimensions[1] * dimensions[2] * dimensions[3];
-}
+uint32_t smg_elements(const struct smg_tensor_record *tensor);
 
 /* First element of a tensor of a loaded and bound model: in the arena, or in the blob for a constant. */
 static inline const int8_t *smg_tensor_data(const struct smg_model *model, const struct smg_tensor_record *tensor)

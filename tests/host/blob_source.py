@@ -280,6 +280,13 @@ def binary(kind: int) -> Source:
     return source
 
 
+def linear_add() -> Source:
+    source = binary(4)
+    source.operators[0].kernel = 1
+    source.operators[0].requantization_offset = integers(2**30, -3, -(2**31), 31)
+    return source
+
+
 def pool(kind: int) -> Source:
     return one(Operator(kind, 0, 0, 50, parameters=window(2, 3, 2, 1, 1, 1, 1, 2)), (1, 4, 4, 3), (1, 3, 5, 3))
 
@@ -341,6 +348,7 @@ EXAMPLES: dict[str, Callable[[], Source]] = {
     "depthwise": depthwise,
     "fully_connected": fully_connected,
     "add": lambda: binary(4),
+    "linear_add": linear_add,
     "mul": lambda: binary(5),
     "average_pool": lambda: pool(6),
     "max_pool": lambda: pool(7),

@@ -92,6 +92,13 @@ def test_binary() -> None:
     assert (mul.kind, mul.inputs, mul.multipliers, mul.shifts) == (n.Kind.MUL, (0, 2), (2**30,), (30,))
 
 
+def test_linear_add() -> None:
+    add = first_operator("linear_add")
+    assert isinstance(add, n.LinearAddOperator)
+    assert (add.kind, add.inputs, add.repeat, add.activation_min, add.activation_max) == (n.Kind.ADD, (0, 2), 2, -5, 6)
+    assert (add.factors, add.offset, add.exponent) == ((2**30, -3), -(2**31), 31)
+
+
 def test_pools() -> None:
     for name, kind in (("average_pool", n.Kind.AVERAGE_POOL_2D), ("max_pool", n.Kind.MAX_POOL_2D)):
         operator = first_operator(name)

@@ -81,10 +81,32 @@ def test_pack_prints_one_document(model: Path, tmp_path: Path) -> None:
     assert (report["weight_bytes_raw"], report["macs"], len(report["operators"])) == (18, 18, 1)
 
 
+def test_pack_says_what_it_removed(tmp_path: Path) -> None:
+    """Two dense layers; the second of three channels between them is always 0."""
+    b = GraphBuilder()
+    b.tensor("x", (1, 4))
+    b.tensor("h", (1, 3))
+    b.tensor("y", (1, 2))
+    b.append(g.FullyConnected(["x"], "h", weights=b.constant("w", np.int8([[1] * 4, [0] * 4, [2] * 4]), 0.01)))
+    b.append(g.FullyConnected(["h"], "y", weights=b.constant("v", np.full((2, 3), 100, np.int8), 0.01)))
+    model = tmp_path / "dead.tflite"
+    model.write_bytes(write_tflite(b.finish(["x"], ["y"])))
+    removed = json.loads(smidgen("pack", model, "-o", tmp_path / "out.smg", "--json").stdout)["removed"]
+    kept = json.loads(smidgen("pack", model, "-o", tmp_path / "kept.smg", "--json", "--keep-channels").stdout)
+    assert removed == {
+        "channels": 1, "model_channels": 5, "weights": 6, "model_weights": 18, "macs": 6, "model_macs": 18,
+        "blob_bytes": (tmp_path / "kept.smg").stat().st_size - (tmp_path / "out.smg").stat().st_size,
+    }  # fmt: skip
+    assert (kept["removed"]["channels"], kept["removed"]["blob_bytes"]) == (0, 0)
+    text = " ".join(smidgen("pack", model, "-o", tmp_path / "out.smg").stdout.split())
+    assert "removed 1 of 5 channels, because no output depends on them: 6 of 18 weights, 6 of 18 MACs" in text
+    assert "no output depends" not in smidgen("pack", model, "-o", tmp_path / "out.smg", "--keep-channels").stdout
+
+
 def test_inspect_says_the_same_as_pack(model: Path, tmp_path: Path) -> None:
     packed = json.loads(smidgen("pack", model, "-o", tmp_path / "out.smg", "--json").stdout)
     inspected = json.loads(smidgen("inspect", tmp_path / "out.smg", "--json").stdout)
-    assert inspected == {key: value for key, value in packed.items() if key != "output"}
+    assert inspected == {key: value for key, value in packed.items() if key not in ("output", "removed")}
     assert "FULLY_CONNECTED" in smidgen("inspect", tmp_path / "out.smg").stdout
 
 

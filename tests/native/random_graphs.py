@@ -57,7 +57,7 @@ class _Builder:
     ) -> tuple[str, str | None]:
         """int8 weights whose factors keep every accumulator in range, and perhaps a bias."""
         draw, random = self.draw, self.random
-        style = draw(st.sampled_from(["any", "sparse", "extreme", "few"]))
+        style = draw(st.sampled_from(["any", "sparse", "extreme", "few", "dead"]))
         values = random.integers(-127, 128, shape)
         if style == "sparse":
             values = np.where(random.random(shape) < 0.8, 0, values)
@@ -65,6 +65,12 @@ class _Builder:
             values = random.choice([-127, 127], shape)
         elif style == "few":
             values = random.integers(-2, 3, shape)
+        elif style == "dead":  # outputs that read nothing, and inputs that no output reads
+            alive = [random.random(size) < 0.6 for size in (shape[axis], shape[-1])]
+            values = np.moveaxis(values, axis, 0)
+            values[~alive[0]] = 0
+            values = np.moveaxis(values, 0, axis)
+            values[..., ~alive[1]] = 0
         channels = shape[axis]
         assert source.quantization is not None and output.quantization is not None
         input_scale, output_scale = float(source.quantization.scale[0]), float(output.quantization.scale[0])

@@ -90,16 +90,20 @@ def fully_connected() -> Blob:
     )  # fmt: skip
 
 
-def _binary(kind: int, requantization: bytes) -> Blob:
+def _binary(kind: int, requantization: bytes, kernel: int = 0) -> Blob:
     return b.build(
         [Tensor((1, 2, 2, 3), zero_point=1), Tensor((1, 2, 2, 3)), Tensor((3,), zero_point=-1, constant=[3, -4, 5])],
-        [Operator(kind, 0, 1, input2=2, parameters=struct.pack("<I", 1), requantization=requantization)],
+        [Operator(kind, 0, 1, input2=2, parameters=struct.pack("<I", 1), requantization=requantization, kernel=kernel)],
     )
 
 
 def add() -> Blob:
     # x - zx is raised by 2^20, and the sum is brought down again by 2^-20.
     return _binary(b.ADD, b.scalings((1 << 30, 0), (1 << 30, 0), (1 << 30, -18)))
+
+
+def linear_add() -> Blob:
+    return _binary(b.ADD, struct.pack("<4i", 3, -2, 5, 1), kernel=1)
 
 
 def mul() -> Blob:
@@ -165,7 +169,7 @@ SAMPLES: dict[str, Callable[[], Blob]] = {
     function.__name__: function
     for function in (
         conv_2d, conv_2d_huffman, conv_2d_pairs, depthwise_conv_2d, depthwise_conv_2d_pairs,
-        fully_connected, add, mul, average_pool_2d, max_pool_2d, mean,
+        fully_connected, add, linear_add, mul, average_pool_2d, max_pool_2d, mean,
         pad, copy, lookup, softmax,
     )
 }  # fmt: skip

@@ -194,15 +194,15 @@ def test_mul_rounding_and_zero_points(engine: HostEngine) -> None:
     assert run(engine, blob, values) == [2, -1, 3, 0, -4, 20, -20, -20, -3, 4, 5, 18]
 
 
+@pytest.mark.parametrize("kernel", [0, 1])
 @pytest.mark.parametrize("second_is_output", [False, True])
-def test_add_in_place(engine: HostEngine, second_is_output: bool) -> None:
+def test_add_in_place(engine: HostEngine, second_is_output: bool, kernel: int) -> None:
     tensors = [Tensor((6,), offset=0), Tensor((6,), offset=6), Tensor((6,), offset=6 if second_is_output else 0)]
-    scaling = b.scalings((1 << 30, 0), (1 << 30, 0), (1 << 30, -18))
-    blob = b.build(
-        tensors,
-        [Operator(b.ADD, 0, 2, input2=1, parameters=struct.pack("<I", 1), requantization=scaling)],
-        inputs=2,
+    scalings = b.scalings((1 << 30, 0), (1 << 30, 0), (1 << 30, -18)), struct.pack("<4i", 4, 4, 2, 2)
+    operator = Operator(
+        b.ADD, 0, 2, input2=1, parameters=struct.pack("<I", 1), requantization=scalings[kernel], kernel=kernel
     )
+    blob = b.build(tensors, [operator], inputs=2)
     engine.load(bytes(blob.data))
     engine.run([bytes([1, 2, 3, 4, 5, 6]), bytes([10, 20, 30, 40, 50, 60])])
     assert engine.tensor(2).tolist() == [11, 22, 33, 44, 55, 66]

@@ -13,6 +13,7 @@ from smidgen.requantization import MAX_SHIFT, MIN_SHIFT
 
 NO_TENSOR = 0xFFFF
 PLAIN_KERNEL, PAIRS_KERNEL = 0, 1
+LINEAR_KERNEL = 1  # of ADD
 
 _WINDOW_BYTES = 16
 
@@ -44,7 +45,9 @@ _FIELDS = {
     Kind.CONV_2D: _CONVOLUTION,
     Kind.DEPTHWISE_CONV_2D: _CONVOLUTION,
     Kind.FULLY_CONNECTED: KindFields(clamp=True, weights=True, requantization=True, flags=_WEIGHT_FLAGS),
-    Kind.ADD: KindFields(clamp=True, input2=True, requantization=True, parameter_bytes=4),
+    Kind.ADD: KindFields(
+        clamp=True, input2=True, requantization=True, parameter_bytes=4, kernels=(PLAIN_KERNEL, LINEAR_KERNEL)
+    ),
     Kind.MUL: KindFields(clamp=True, input2=True, requantization=True, parameter_bytes=4),
     Kind.AVERAGE_POOL_2D: KindFields(clamp=True, parameter_bytes=_WINDOW_BYTES),
     Kind.MAX_POOL_2D: KindFields(clamp=True, parameter_bytes=_WINDOW_BYTES),
@@ -141,7 +144,7 @@ def check_unused_fields(source: OperatorSource) -> None:
         record.kernel in fields.kernels,
         f"kernel is {record.kernel}, this kind has {', '.join(map(str, fields.kernels))}",
     )
-    if record.kernel == PLAIN_KERNEL:
+    if record.kernel == PLAIN_KERNEL or not fields.weights:
         source.require_equal("workspace", record.workspace, 0)
     unknown_flags = record.flags & ~fields.flags
     source.require(unknown_flags == 0, f"flags {unknown_flags:#x} do not belong to this kind")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from smidgen import network as n
-from smidgen.blob.reader_fields import PAIRS_KERNEL, OperatorSource, check_tensors, check_unused_fields
+from smidgen.blob.reader_fields import LINEAR_KERNEL, PAIRS_KERNEL, OperatorSource, check_tensors, check_unused_fields
 from smidgen.blob.reader_gathering import Gathering
 from smidgen.blob.reader_weights import RAW, WeightShape
 from smidgen.network import Kind
@@ -99,6 +99,8 @@ def _read_binary(source: OperatorSource) -> n.NetworkOperator:
     source.require_equal("number of output elements", source.output.elements, source.input.elements)
     period = source.input2.elements * repeat
     source.require_divides(period, source.output.elements, "elements of input2 * repeat", "output elements")
+    if source.kind == Kind.ADD and record.kernel == LINEAR_KERNEL:
+        return _read_linear_add(source, repeat)
     factors = source.factors(3, maximum=0) if source.kind == Kind.ADD else source.factors(1)
     return n.BinaryOperator(
         kind=source.kind,
@@ -110,6 +112,24 @@ def _read_binary(source: OperatorSource) -> n.NetworkOperator:
         repeat=repeat,
         multipliers=tuple(multiplier for multiplier, _ in factors),
         shifts=tuple(shift for _, shift in factors),
+    )
+
+
+def _read_linear_add(source: OperatorSource, repeat: int) -> n.LinearAddOperator:
+    record = source.record
+    factor, factor2, offset, exponent = source.requantization(4)
+    source.require(0 <= exponent <= 31, f"exponent is {exponent}, expected 0 .. 31")
+    return n.LinearAddOperator(
+        kind=source.kind,
+        input=record.input,
+        output=record.output,
+        activation_min=record.activation_min,
+        activation_max=record.activation_max,
+        input2=record.input2,
+        repeat=repeat,
+        factors=(factor, factor2),
+        offset=offset,
+        exponent=exponent,
     )
 
 

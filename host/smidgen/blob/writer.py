@@ -27,6 +27,7 @@ CONSTANT = 1
 RAW, HUFFMAN = 1, 2
 SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 NO_TENSOR = 0xFFFF
+LINEAR_ADD = 1  # kernel of ADD
 _LIMITS = {"tensors": 0xFFFE, "operators": 0xFFFF, "inputs": 0xFF, "outputs": 0xFF, "golden vectors": 0xFFFF}
 _WORKING_MEMORY_LIMIT = 1 << 24
 _READ_AHEAD_BYTES = 2  # behind a bit stream
@@ -125,6 +126,11 @@ class _Writer:
                 pairs = zip(operator.multipliers, operator.shifts, strict=True)
                 fields.input2 = operator.input2
                 fields.requantization = self._store(b"".join(struct.pack("<ii", *pair) for pair in pairs), 4)
+                fields.parameters = struct.pack("<I", operator.repeat)
+            case n.LinearAddOperator():
+                fields.kernel, fields.input2 = LINEAR_ADD, operator.input2
+                record = struct.pack("<4i", *operator.factors, operator.offset, operator.exponent)
+                fields.requantization = self._store(record, 4)
                 fields.parameters = struct.pack("<I", operator.repeat)
             case n.PoolOperator():
                 fields.parameters = _window(operator.window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import rich_click as click
@@ -32,24 +33,29 @@ from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
     "--golden-count", type=click.IntRange(min=0),
     help="How many golden vectors go into the blob.  [default: 2, if they take at most 4 KiB]",
 )  # fmt: skip
+@click.option(
+    "--keep-channels", is_flag=True,
+    help="Keep channels that no output depends on, so that all tensors have the shapes they have in MODEL.",
+)  # fmt: skip
 @json_option
 def pack(
     model: Path, output: Path, calibration: Path | None, calibration_scale: float | None, method: str,
-    labels: Path | None, golden: Path | None, golden_count: int | None, as_json: bool,
+    labels: Path | None, golden: Path | None, golden_count: int | None,
+    keep_channels: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Pack MODEL (.tflite) into one blob: quantise if it is a float model, plan memory, compress weights."""
     with progress_bar() as progress:
         packed = packer.pack(
             model, calibration=calibration, calibration_scale=calibration_scale, method=method, labels=labels,
-            golden=golden, golden_count=golden_count, progress=progress,
+            golden=golden, golden_count=golden_count, keep_channels=keep_channels, progress=progress,
         )  # fmt: skip
     packer.save(packed.data, output, (model, calibration, labels, golden))
     for line in packed.notes:
         note(line)
     if as_json:
-        print_json({"output": str(output), **packed.report.as_dict()})
+        print_json({"output": str(output), **packed.report.as_dict(), "removed": asdict(packed.removal)})
         return
-    print_report(packed.report)
+    print_report(packed.report, packed.removal)
     results.print(
         f"wrote {output}: {len(packed.data):,} bytes ({model.name}: {model.stat().st_size:,} bytes)", soft_wrap=True
     )

@@ -8,15 +8,15 @@ from rich import box
 from rich.table import Table
 
 from smidgen.cli.output import bytes_text, results
-from smidgen.report import BlobReport
+from smidgen.report import BlobReport, RemovalReport
 
 
-def print_report(report: BlobReport) -> None:
-    """Operators, totals, and where every byte of the file goes."""
+def print_report(report: BlobReport, removal: RemovalReport | None = None) -> None:
+    """Operators, totals, and where every byte of the file goes. removal: known when the blob has just been packed."""
     results.print(_operators(report))
     if any(row.scratch_bytes for row in report.operators):
         results.print(_kernels(report))
-    results.print(_totals(report))
+    results.print(_totals(report, removal))
     results.print(_bytes(report))
 
 
@@ -70,13 +70,23 @@ def _edges(tensors: list[dict[str, Any]]) -> str:
     )
 
 
-def _totals(report: BlobReport) -> Table:
+def _removed(removal: RemovalReport) -> str:
+    return (
+        f"{removal.channels:,} of {removal.model_channels:,} channels, because no output depends on them: "
+        f"{removal.weights:,} of {removal.model_weights:,} weights, {removal.macs:,} of {removal.model_macs:,} MACs, "
+        f"{bytes_text(removal.blob_bytes)} of the blob"
+    )
+
+
+def _totals(report: BlobReport, removal: RemovalReport | None) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
     table.add_row("input", _edges(report.inputs))
     table.add_row("output", _edges(report.outputs))
     table.add_row("MACs", f"{report.macs:,}")
+    if removal is not None and removal.channels:
+        table.add_row("removed", _removed(removal))
     table.add_row(
         "weights",
         f"{bytes_text(report.weight_bytes_raw)} raw, {bytes_text(report.weight_bytes_packed)} packed with code tables "

@@ -9,6 +9,7 @@ from smidgen.network import (
     BinaryOperator,
     CopyOperator,
     Kind,
+    LinearAddOperator,
     LookupOperator,
     Network,
     NetworkOperator,
@@ -42,7 +43,8 @@ def allowed_overlap(network: Network, index: int, source: int, kernels: Mapping[
     if isinstance(operator, WeightedOperator):
         plan = kernels[index]
         return _of_pairs(network, operator, plan.tile) if plan.kernel == PAIRS else None
-    whole = isinstance(operator, BinaryOperator | LookupOperator) or _copies_whole(network, operator)
+    elementwise = isinstance(operator, BinaryOperator | LinearAddOperator | LookupOperator)
+    whole = elementwise or _copies_whole(network, operator)
     same_size = network.tensors[source].elements == network.tensors[operator.output].elements
     return _SAME_OFFSET if whole and same_size else None
 

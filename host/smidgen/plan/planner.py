@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from smidgen.huffman import CodeTable
 from smidgen.network import Network
 from smidgen.plan.kernels import TILE_BYTES, KernelPlan, default_scratch_limit, plan_kernels
+from smidgen.plan.linear_add import use_linear_adds
 from smidgen.plan.memory import least_arena_bytes, plan_arena
 from smidgen.plan.multipliers import shorten_multipliers
 from smidgen.plan.weights import WeightPlan, plan_weights
@@ -31,7 +32,7 @@ def make_plan(network: Network, *, scratch_limit: int | None = None, tile_bytes:
     scratch_limit: for the working memory of an operator; without it, in proportion to the arena. tile_bytes: for the
     decoded weights that the plain kernels hold at a time (at least one channel).
     """
-    network = shorten_multipliers(network)
+    network = use_linear_adds(shorten_multipliers(network))
     weights, tables = plan_weights(network)
     if scratch_limit is None:
         scratch_limit = default_scratch_limit(least_arena_bytes(network, plan_kernels(network, weights, 0, tile_bytes)))

@@ -16,6 +16,7 @@ from smidgen.network import (
     BinaryOperator,
     CopyOperator,
     Kind,
+    LinearAddOperator,
     LookupOperator,
     MeanOperator,
     Network,
@@ -47,6 +48,8 @@ def run_operator(
             return _fully_connected(network, operator, x)
         case BinaryOperator():
             return _binary(network, operator, x, values[operator.input2])
+        case LinearAddOperator():
+            return _linear_add(operator, x, values[operator.input2])
         case PoolOperator():
             return _pool_2d(network, operator, x)
         case MeanOperator():
@@ -124,6 +127,13 @@ def _fully_connected(network: Network, operator: WeightedOperator, x: Int8Array)
     rows = x.reshape(-1, operator.weights.shape[1]).astype(np.float64)
     offset = rows - network.tensors[operator.input].zero_point
     return _finish(network, operator, offset @ operator.weights.astype(np.float64).T)
+
+
+def _linear_add(operator: LinearAddOperator, x: Int8Array, y: Int8Array) -> Int8Array:
+    first, second = x.reshape(-1).astype(np.int64), y.reshape(-1).astype(np.int64)
+    second = second[(np.arange(first.size) // operator.repeat) % second.size]
+    sums = wrap_int32(first * operator.factors[0] + second * operator.factors[1] + operator.offset)
+    return _clamp(sums >> operator.exponent, operator)
 
 
 def _binary(network: Network, operator: BinaryOperator, x: Int8Array, y: Int8Array) -> Int8Array:
