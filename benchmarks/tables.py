@@ -74,6 +74,15 @@ def operators_table(result: ModelCycles, board_microseconds: list[int] | None = 
     return table
 
 
+def predictions_table(sums: dict[str, tuple[float, float]]) -> Table:
+    """What the cost model says, and what was measured, in cycles, by network or layer."""
+    table = _table("Predicted and measured, bare, Cortex-M0+ cycles", "network or layer")
+    _numbers(table, "predicted", "measured", "difference")
+    for name, (predicted, measured) in sums.items():
+        table.add_row(name, f"{predicted:,.0f}", f"{measured:,.0f}", f"{predicted / measured - 1:+.1%}")
+    return table
+
+
 def functions_table(result: ModelCycles) -> Table:
     """Cycles by function, over all operators that were run; functions with less than 0.1 % are left out."""
     spent: Counter[str] = Counter()

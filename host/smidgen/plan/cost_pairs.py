@@ -31,7 +31,8 @@ class PairSteps:
 
     def count(self, execution: Execution) -> Counter[str]:
         """How often each step runs, by its name. Decoding is apart: see `passes`."""
-        steps: Counter[str] = Counter()
+        name = f"{self.operator.kind.name} kernel 1"
+        steps: Counter[str] = Counter({name: 1})
         blocks = -(-self.band.pairs // execution.tile)
         self._gather(steps, execution.tile, blocks)
         compilations = self._compilations(execution)
@@ -47,8 +48,8 @@ class PairSteps:
             steps["channels run over a block"] += blocks + lone
             steps["row of pairs"] += 1 if self.band.output_width == 1 else self.band.pairs
             if times == 0:
-                steps["product without compiled weights"] += pairs * taps * count
-                steps["output, by call"] += 2 * pairs * count
+                steps[f"{name}: product without compiled weights"] += pairs * taps * count
+                steps[f"{name}: output without compiled weights"] += 2 * pairs * count
                 continue
             used = int(nonzero[first : first + count].sum())
             steps["channels compiled"] += times

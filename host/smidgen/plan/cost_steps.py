@@ -14,6 +14,7 @@ from smidgen.huffman import symbol_counts
 from smidgen.network import (
     CopyOperator,
     Kind,
+    LinearAddOperator,
     Network,
     NetworkOperator,
     PadOperator,
@@ -55,7 +56,6 @@ def _weighted(network: Network, operator: WeightedOperator, execution: Execution
     if execution.kernel == PAIRS:
         pairs = PairSteps(network, operator)
         steps += pairs.count(execution)
-        steps[f"{operator.kind.name} kernel 1"] += 1
         return pairs.passes(execution)
     _plain_convolution(network, operator, steps)
     return 1.0
@@ -66,6 +66,7 @@ def _decoding(operator: WeightedOperator, execution: Execution, passes: float, s
         return
     counts, lengths = symbol_counts(operator.weights), execution.table.lengths
     steps["code table opened"] += 1
+    steps["symbol of a code table opened"] += execution.table.used_symbols
     steps["weight decoded"] += passes * int(counts.sum())
     steps["16 bits decoded"] += passes * int(np.sum(counts * lengths)) / _UNIT_BITS
     steps["long code decoded"] += passes * int(counts[lengths > SHORT_CODE_BITS].sum())
@@ -104,6 +105,16 @@ def _plain_convolution(network: Network, operator: WeightedOperator, steps: Step
     steps[f"{name}: tap"] += operator.channels * taps
     if operator.kind == Kind.CONV_2D:
         steps[f"{name}: product"] += operator.channels * taps * per_tap
+
+
+def _add(network: Network, operator: NetworkOperator, steps: Steps) -> None:
+    if not isinstance(operator, LinearAddOperator):
+        _elementwise(network, operator, steps)
+        return
+    elements = network.tensors[operator.output].elements
+    run = network.tensors[operator.input2].elements if operator.repeat == 1 else operator.repeat
+    steps["ADD kernel 1: element"] += elements
+    steps["ADD kernel 1: run of elements"] += elements // run
 
 
 def _elementwise(network: Network, operator: NetworkOperator, steps: Steps) -> None:
@@ -146,7 +157,7 @@ def _softmax(network: Network, operator: NetworkOperator, steps: Steps) -> None:
 
 
 _OTHERS: dict[Kind, Callable[[Network, NetworkOperator, Steps], None]] = {
-    Kind.ADD: _elementwise,
+    Kind.ADD: _add,
     Kind.MUL: _elementwise,
     Kind.AVERAGE_POOL_2D: _pool,
     Kind.MAX_POOL_2D: _pool,

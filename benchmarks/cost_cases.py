@@ -1,0 +1,61 @@
+"""What the cost model is fitted to: networks and single layers, planned in several ways, and their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from benchmarks.models import NAMES, BenchmarkModel, load_model
+from benchmarks.synthetic import FURTHER_LAYERS, LAYERS, synthetic_model
+
+from smidgen.blob.execution import blob_executions
+from smidgen.blob.reader import read_blob
+from smidgen.blob.writer import write_blob
+from smidgen.plan import make_plan
+from smidgen.plan.cost import steps_on
+from smidgen.plan.cost_steps import Steps
+
+SCRATCH_FACTORS = (0.5, 2.0)  # of the scratch that a network gets by default
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network to be measured."""
+
+    model: BenchmarkModel
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def steps(self, architecture: str) -> list[Steps]:
+        """Of every operator."""
+        blob = self.model.blob
+        executions = blob_executions(blob)
+        count = len(blob.network.operators)
+        return [steps_on(architecture, blob.network, index, executions.get(index)) for index in range(count)]
+
+
+class MissingModels(Exception):
+    """A fit needs all networks."""
+
+
+def plain_cases() -> Iterator[Case]:
+    """All networks as they are packed by default, and all single layers. Raises MissingModels."""
+    for name in NAMES:
+        model = load_model(name)
+        if model is None:
+            raise MissingModels("the folder of reference models is not here; set SMIDGEN_MODELS to it")
+        yield Case(model)
+    for name in (*LAYERS, *FURTHER_LAYERS):
+        yield Case(synthetic_model(name))
+
+
+def planned_otherwise(case: Case) -> Iterator[Case]:
+    """The same network with less and with more working memory."""
+    model = case.model
+    for factor in SCRATCH_FACTORS:
+        limit = int(model.blob.scratch_bytes * factor)
+        data = write_blob(make_plan(model.blob.network, scratch_limit=limit))
+        name = f"{model.name}, {factor:g} times the scratch"
+        yield Case(replace(model, name=name, data=data, blob=read_blob(data)))
