@@ -4,35 +4,35 @@
 
 #if SMG_THUMB_1
 
-/* What `run` works with; it knows where each field is. Steps are in bytes. */
-struct frame {
-    const void *code;                            /* 0 */
-    uint32_t words_step;                         /* 4: from the end of a pair's taps to the next pair */
-    const uint32_t *end;                         /* 8: where the row's pairs end */
-    int8_t *output;                              /* 12: of the next pair, first channel, pixel 0 */
-    uint32_t distance;                           /* 16: from pixel 0 to pixel 1 */
-    uint32_t output_step;                        /* 20: from the last channel of a pair to the first of the next */
-    int32_t lowest;                              /* 24 */
-    const struct smg_step *step;                 /* 28 */
-    const struct requantization *requantization; /* 32: of the first channel, 36 bytes each */
-    uint32_t count;                              /* 36: channels */
-    const uint32_t *words;                       /* 40: the next pair's, while outputs are stored */
-    uint32_t rows;                               /* 44: left, at least 1 */
-    uint32_t row_step;                           /* 48: from the end of a row's pairs to the next row */
-    uint32_t end_step;                           /* 52: from one row's end to the next one's */
-    uint32_t output_row_step;                    /* 56: from where a row's outputs end to the next row's */
-    uint32_t last_distance;                      /* 60: distance in the last row */
-};
+/* The stack of `run`: what it saves, and its parameters from the fifth on. */
+#define FIRST_CHANNEL "[sp, #0]"
+#define SECOND_CHANNEL "[sp, #4]"
+#define CODE "[sp, #44]"
+#define WORDS_STEP "[sp, #48]"
+#define END "[sp, #52]"
+#define FIRST_BIAS "[sp, #56]"
+#define SECOND_BIAS "[sp, #60]"
+#define COUNT "[sp, #64]"
+#define OUTPUT_STEP "[sp, #68]"
+#define DISTANCE "[sp, #72]"
+#define LOWEST "[sp, #76]"
+#define ROWS "[sp, #80]"
+#define ROW_STEP "[sp, #84]"
+#define END_STEP "[sp, #88]"
+#define OUTPUT_ROW_STEP "[sp, #92]"
+#define LAST_DISTANCE "[sp, #96]"
+/* The same where one more word has been saved, or five. */
+#define DISTANCE_1 "[sp, #76]"
+#define LOWEST_1 "[sp, #80]"
+#define DISTANCE_5 "[sp, #92]"
+#define STEP_5 "[sp, #120]"
 
-typedef char smg_assert_requantization[sizeof(struct requantization) == 36 ? 1 : -1];
-typedef char smg_assert_frame[offsetof(struct frame, last_distance) == 60 ? 1 : -1];
-
-/* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. Sums below 0 give the lowest output,
- * which is that of the zero point. 14 cycles for most. */
-#define POSITIVE_OUTPUT(sum)                                                                                           \
+/* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. `other`: where it goes on for sums that
+ * are negative or large, `high` for outputs above the highest. */
+#define POSITIVE_OUTPUT(sum, other, high)                                                                              \
     "mov r0, " sum "\n"                                                                                                \
     "lsrs r1, r0, #19\n"                                                                                               \
-    "bne 11f\n"                                                                                                        \
+    "bne " other "f\n"                                                                                                 \
     "movs r1, r0\n"                                                                                                    \
     "muls r1, r2\n"                                                                                                    \
     "muls r0, r3\n"                                                                                                    \
@@ -41,21 +41,41 @@ typedef char smg_assert_frame[offsetof(struct frame, last_distance) == 60 ? 1 : 
     "adds r1, r1, r4\n"                                                                                                \
     "asrs r1, r5\n"                                                                                                    \
     "cmp r1, r7\n"                                                                                                     \
-    "ble 12f\n"                                                                                                        \
-    "11: movs r1, r7\n"                                                                                                \
-    "cmp r0, #0\n" /* neither shifts nor products have made it negative */                                             \
-    "bge 12f\n"                                                                                                        \
-    "mov r1, r12\n"                                                                                                    \
-    "ldr r1, [r1, #24]\n"                                                                                              \
-    "12:\n"
+    "bgt " high "f\n"
 
-/* The same for any zero point: to the nearest at each step, halves away from zero at the second. */
+/* What POSITIVE_OUTPUT leaves out: sums below 0 give the lowest output, which is that of the zero point. */
+#define CLAMPED_OUTPUT(other, high, back)                                                                              \
+    other ": cmp r0, #0\n"                                                                                             \
+    "bge " high "f\n"                                                                                                  \
+    "ldr r1, " LOWEST "\n"                                                                                             \
+    "b " back "b\n" high ": movs r1, r7\n"                                                                             \
+    "b " back "b\n"
+
+/* The outputs of one channel for the sums in r8 and r9. r6: of pixel 0; r7: struct requantization, from `high` on. p: digit
+ * that the labels start with. */
+#define OUTPUTS(p)                                                                                                     \
+    "ldmia r7!, {r2-r5}\n"                                                                                             \
+    "lsrs r0, r5, #8\n"                                                                                                \
+    "bne " p "0f\n"                                                                                                    \
+    "ldr r7, [r7]\n" POSITIVE_OUTPUT("r9", p "1", p "2") p "3: ldr r0, " DISTANCE "\n"                                 \
+    "strb r1, [r6, r0]\n" POSITIVE_OUTPUT("r8", p "4", p "5") p "6: strb r1, [r6]\n" p "7:\n"
+
+/* What OUTPUTS leaves out. */
+#define OTHER_OUTPUTS(p)                                                                                               \
+    p "0: mov r1, lr\n"                                                                                                \
+    "push {r1}\n"                                                                                                      \
+    "bl 8f\n"                                                                                                          \
+    "pop {r1}\n"                                                                                                       \
+    "mov lr, r1\n"                                                                                                     \
+    "b " p "7b\n" CLAMPED_OUTPUT(p "1", p "2", p "3") CLAMPED_OUTPUT(p "4", p "5", p "6")
+
+/* r1 = the output for a sum and any zero point: to the nearest at each step, halves away from zero at the second. */
 #define SIGNED_OUTPUT(sum)                                                                                             \
     "mov r0, " sum "\n"                                                                                                \
     "asrs r1, r0, #19\n"                                                                                               \
     "adds r1, #1\n"                                                                                                    \
     "cmp r1, #1\n"                                                                                                     \
-    "bhi 21f\n"                                                                                                        \
+    "bhi 41f\n"                                                                                                        \
     "movs r1, r0\n"                                                                                                    \
     "muls r1, r2\n"                                                                                                    \
     "muls r0, r3\n"                                                                                                    \
@@ -70,36 +90,34 @@ typedef char smg_assert_frame[offsetof(struct frame, last_distance) == 60 ? 1 : 
     "adds r1, r1, r4\n"                                                                                                \
     "asrs r1, r5\n"                                                                                                    \
     "movs r0, r1\n"                                                                                                    \
-    "21: cmp r0, r7\n" /* r0: a large sum, or the output before it is clamped */                                       \
-    "ble 22f\n"                                                                                                        \
+    "41: cmp r0, r7\n" /* r0: a large sum, or the output before it is clamped */                                       \
+    "ble 42f\n"                                                                                                        \
     "movs r0, r7\n"                                                                                                    \
-    "22: mov r1, r12\n"                                                                                                \
-    "ldr r1, [r1, #24]\n"                                                                                              \
+    "42: ldr r1, " LOWEST_1 "\n"                                                                                       \
     "cmp r0, r1\n"                                                                                                     \
-    "ble 23f\n"                                                                                                        \
+    "ble 43f\n"                                                                                                        \
     "movs r1, r0\n"                                                                                                    \
-    "23:\n"
+    "43:\n"
 
-/* Stores r1 as the output of pixel 1. */
-#define STORE_PIXEL_1                                                                                                  \
-    "mov r0, r12\n"                                                                                                    \
-    "ldr r0, [r0, #16]\n"                                                                                              \
-    "strb r1, [r6, r0]\n"
-
-/* The outputs of one channel for the sums in r8 and r9. r6: of pixel 0; r7: struct requantization, from `high` on. */
-#define OUTPUTS                                                                                                        \
-    "ldmia r7!, {r2-r5}\n"                                                                                             \
-    "lsrs r0, r5, #8\n"                                                                                                \
-    "beq 13f\n"                                                                                                        \
-    "bl 50f\n"                                                                                                         \
-    "b 14f\n"                                                                                                          \
-    "13: ldr r7, [r7]\n" POSITIVE_OUTPUT("r9") STORE_PIXEL_1 POSITIVE_OUTPUT("r8") "strb r1, [r6]\n"                   \
-    "14: mov r7, r12\n"
-
-/* Runs compiled code for all pairs that the frame names, from `words` on. r12, and r7 where it says nothing else: the
- * frame. For a single channel r10 is the output, and r11 the next pair's words while outputs are stored. */
-__attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
-                                       SMG_READ_BY_ASSEMBLY const uint32_t *words)
+/* Runs compiled code for rows of pairs. Steps are in bytes.
+ *
+ * words: of the first pair. output: of its pixel 0, first channel. first, second: where the channels' struct
+ * requantization has `high`. words_step: from the end of a pair's taps to the next pair. end: of the row's words. count:
+ * of channels. output_step: from the last channel of a pair to the first one of the next. rows: at least 1. row_step: from
+ * the end of a row's pairs to the next row. end_step: from one row's end to the next one's. output_row_step: from where a
+ * row's outputs end to the next row's. distance: from pixel 0 to pixel 1; last_distance: in the last row.
+ *
+ * r6: the pair's words, while outputs are stored the output; the other one is in r12 or lr. */
+__attribute__((naked)) static void
+run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *output,
+    SMG_READ_BY_ASSEMBLY const uint32_t *first, SMG_READ_BY_ASSEMBLY const uint32_t *second,
+    SMG_READ_BY_ASSEMBLY const void *code, SMG_READ_BY_ASSEMBLY uint32_t words_step,
+    SMG_READ_BY_ASSEMBLY const uint32_t *end, SMG_READ_BY_ASSEMBLY uint32_t first_bias,
+    SMG_READ_BY_ASSEMBLY uint32_t second_bias, SMG_READ_BY_ASSEMBLY uint32_t count,
+    SMG_READ_BY_ASSEMBLY uint32_t output_step, SMG_READ_BY_ASSEMBLY uint32_t distance,
+    SMG_READ_BY_ASSEMBLY int32_t lowest, SMG_READ_BY_ASSEMBLY uint32_t rows, SMG_READ_BY_ASSEMBLY uint32_t row_step,
+    SMG_READ_BY_ASSEMBLY uint32_t end_step, SMG_READ_BY_ASSEMBLY uint32_t output_row_step,
+    SMG_READ_BY_ASSEMBLY uint32_t last_distance, SMG_READ_BY_ASSEMBLY const struct smg_step *step)
 {
     __asm volatile(".syntax unified\n"
                    "push {r4-r7, lr}\n"
@@ -107,93 +125,82 @@ __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
                    "mov r5, r9\n"
                    "mov r6, r10\n"
                    "mov r7, r11\n"
-                   "push {r4-r7}\n"
-                   "mov r12, r0\n"
-                   "movs r7, r0\n"
-                   "movs r6, r1\n"
+                   "push {r2-r7}\n"
+                   "mov r12, r1\n"
+                   "movs r6, r0\n"
                    "dsb\n"
                    "isb\n"
 
-                   "1: ldr r0, [r7, #36]\n" /* a row */
+                   "1: ldr r0, " COUNT "\n" /* a row */
                    "cmp r0, #1\n"
-                   "bne 2f\n"
-                   "b 4f\n"
-                   "2: ldr r5, [r7, #32]\n" /* two channels */
-                   "ldr r0, [r5]\n"
+                   "beq 3f\n"
+
+                   "2: ldr r0, " FIRST_BIAS "\n" /* a pair, two channels */
                    "mov r8, r0\n"
                    "mov r9, r0\n"
-                   "ldr r0, [r5, #36]\n"
+                   "ldr r0, " SECOND_BIAS "\n"
                    "mov r10, r0\n"
                    "mov r11, r0\n"
-                   "ldr r0, [r7]\n"
+                   "ldr r0, " CODE "\n"
                    "blx r0\n"
-                   "mov r7, r12\n"
-                   "ldr r0, [r7, #4]\n"
+                   "ldr r0, " WORDS_STEP "\n"
                    "adds r6, r6, r0\n"
-                   "str r6, [r7, #40]\n"
-                   "ldr r6, [r7, #12]\n"
-                   "ldr r7, [r7, #32]\n"
-                   "adds r7, #4\n" OUTPUTS
+                   "mov lr, r6\n"
+                   "mov r6, r12\n"
+                   "ldr r7, " FIRST_CHANNEL "\n" OUTPUTS("1")
                    "mov r8, r10\n"
                    "mov r9, r11\n"
                    "adds r6, #1\n"
-                   "ldr r7, [r7, #32]\n"
-                   "adds r7, #40\n" OUTPUTS
-                   "ldr r0, [r7, #20]\n"
+                   "ldr r7, " SECOND_CHANNEL "\n" OUTPUTS("2")
+                   "ldr r0, " OUTPUT_STEP "\n"
                    "adds r6, r6, r0\n"
-                   "str r6, [r7, #12]\n"
-                   "ldr r6, [r7, #40]\n"
-                   "ldr r0, [r7, #8]\n"
+                   "mov r12, r6\n"
+                   "mov r6, lr\n"
+                   "ldr r0, " END "\n"
                    "cmp r6, r0\n"
                    "bne 2b\n"
+                   "b 4f\n"
+                   OTHER_OUTPUTS("1")
+                   OTHER_OUTPUTS("2")
 
-                   "3: ldr r0, [r7, #44]\n" /* the next row */
-                   "subs r0, #1\n"
-                   "beq 6f\n"
-                   "str r0, [r7, #44]\n"
-                   "cmp r0, #1\n"
-                   "bne 7f\n"
-                   "ldr r0, [r7, #60]\n"
-                   "str r0, [r7, #16]\n"
-                   "7:"
-                   "ldr r0, [r7, #8]\n"
-                   "ldr r1, [r7, #52]\n"
-                   "adds r0, r0, r1\n"
-                   "str r0, [r7, #8]\n"
-                   "ldr r0, [r7, #12]\n"
-                   "ldr r1, [r7, #56]\n"
-                   "adds r0, r0, r1\n"
-                   "str r0, [r7, #12]\n"
-                   "ldr r0, [r7, #48]\n"
-                   "adds r6, r6, r0\n"
-                   "b 1b\n"
-
-                   "4: ldr r0, [r7, #12]\n" /* one channel */
-                   "mov r10, r0\n"
-                   "5: ldr r5, [r7, #32]\n"
-                   "ldr r0, [r5]\n"
+                   "3: ldr r0, " FIRST_BIAS "\n" /* a pair, one channel */
                    "mov r8, r0\n"
                    "mov r9, r0\n"
-                   "ldr r0, [r7]\n"
+                   "ldr r0, " CODE "\n"
                    "blx r0\n"
-                   "mov r7, r12\n"
-                   "ldr r0, [r7, #4]\n"
+                   "ldr r0, " WORDS_STEP "\n"
                    "adds r6, r6, r0\n"
-                   "mov r11, r6\n"
-                   "mov r6, r10\n"
-                   "ldr r7, [r7, #32]\n"
-                   "adds r7, #4\n" OUTPUTS
-                   "ldr r0, [r7, #20]\n"
-                   "add r10, r0\n"
-                   "mov r6, r11\n"
-                   "ldr r0, [r7, #8]\n"
+                   "mov lr, r6\n"
+                   "mov r6, r12\n"
+                   "ldr r7, " FIRST_CHANNEL "\n" OUTPUTS("3")
+                   "ldr r0, " OUTPUT_STEP "\n"
+                   "add r12, r0\n"
+                   "mov r6, lr\n"
+                   "ldr r0, " END "\n"
                    "cmp r6, r0\n"
-                   "bne 5b\n"
-                   "mov r0, r10\n"
-                   "str r0, [r7, #12]\n"
-                   "b 3b\n"
+                   "bne 3b\n"
 
-                   "6: pop {r4-r7}\n"
+                   "4: ldr r0, " ROWS "\n" /* the next row */
+                   "subs r0, #1\n"
+                   "beq 6f\n"
+                   "str r0, " ROWS "\n"
+                   "cmp r0, #1\n"
+                   "bne 5f\n"
+                   "ldr r0, " LAST_DISTANCE "\n"
+                   "str r0, " DISTANCE "\n"
+                   "5: ldr r0, " END "\n"
+                   "ldr r1, " END_STEP "\n"
+                   "adds r0, r0, r1\n"
+                   "str r0, " END "\n"
+                   "ldr r0, " OUTPUT_ROW_STEP "\n"
+                   "add r12, r0\n"
+                   "ldr r0, " ROW_STEP "\n"
+                   "adds r6, r6, r0\n"
+                   "b 1b\n"
+                   OTHER_OUTPUTS("3")
+
+                   "6: add sp, #8\n"
+                   "pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
                    "mov r10, r6\n"
@@ -201,28 +208,28 @@ __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
                    "pop {r4-r7, pc}\n"
 
                    /* OUTPUTS for the other forms; r0: the form, r7: `highest` of struct requantization */
-                   "50: cmp r0, #1\n"
-                   "bne 51f\n"
-                   "ldr r7, [r7]\n" SIGNED_OUTPUT("r9") STORE_PIXEL_1 SIGNED_OUTPUT("r8")
+                   "8: cmp r0, #1\n"
+                   "bne 9f\n"
+                   "ldr r7, [r7]\n" SIGNED_OUTPUT("r9")
+                   "ldr r0, " DISTANCE_1 "\n"
+                   "strb r1, [r6, r0]\n" SIGNED_OUTPUT("r8")
                    "strb r1, [r6]\n"
                    "bx lr\n"
-                   "51: mov r0, r12\n"
-                   "adds r7, #4\n" /* its struct smg_channel */
-                   "push {r0, r6, r7, lr}\n"
-                   "ldr r0, [r0, #28]\n"
+                   "9: mov r0, r12\n"
+                   "push {r0, r1, r2, lr}\n" /* r1, r2 for the stack's alignment */
+                   "adds r7, #4\n"         /* its struct smg_channel */
+                   "ldr r0, " STEP_5 "\n"
                    "movs r1, r7\n"
                    "mov r2, r9\n"
                    "bl smg_channel_output\n"
-                   "ldr r1, [sp]\n"
-                   "ldr r1, [r1, #16]\n"
+                   "ldr r1, " DISTANCE_5 "\n"
                    "strb r0, [r6, r1]\n"
-                   "ldr r0, [sp]\n"
-                   "ldr r0, [r0, #28]\n"
+                   "ldr r0, " STEP_5 "\n"
                    "movs r1, r7\n"
                    "mov r2, r8\n"
                    "bl smg_channel_output\n"
                    "strb r0, [r6]\n"
-                   "pop {r0, r6, r7}\n"
+                   "pop {r0, r1, r2}\n"
                    "mov r12, r0\n"
                    "pop {pc}\n");
 }
@@ -230,23 +237,16 @@ __attribute__((naked)) static void run(SMG_READ_BY_ASSEMBLY struct frame *frame,
 void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
 {
     const struct block *block = code;
-    struct frame frame;
-    frame.code = (const uint8_t *)&block->channels[block->count] + 1; /* Thumb */
-    frame.words_step = 4 * (dot->pair_words - ((dot->rows - 1) * dot->row_words + dot->columns));
-    frame.end = pairs->words + pairs->count * dot->pair_words;
-    frame.output = pairs->outputs;
-    frame.distance = pairs->rows == 1 ? pairs->last_distance : pairs->distance;
-    frame.last_distance = pairs->last_distance;
-    frame.output_step = dot->output_step - (block->count - 1);
-    frame.lowest = dot->channels->step->record->activation_min;
-    frame.step = dot->channels->step;
-    frame.requantization = block->channels;
-    frame.count = block->count;
-    frame.rows = pairs->rows;
-    frame.row_step = 4 * (pairs->row_words - pairs->count * dot->pair_words);
-    frame.end_step = 4 * pairs->row_words;
-    frame.output_row_step = pairs->output_row_step - pairs->count * dot->output_step;
-    run(&frame, pairs->words);
+    const struct requantization *first = block->channels;
+    const struct requantization *second = first + (block->count - 1);
+    const struct smg_step *step = dot->channels->step;
+    uint32_t tap_words = (dot->rows - 1) * dot->row_words + dot->columns;
+    uint32_t row_words = pairs->count * dot->pair_words;
+    run(pairs->words, pairs->outputs, &first->high, &second->high, (const uint8_t *)(second + 1) + 1 /* Thumb */,
+        4 * (dot->pair_words - tap_words), pairs->words + row_words, first->bias, second->bias, block->count,
+        dot->output_step - (block->count - 1), pairs->rows == 1 ? pairs->last_distance : pairs->distance,
+        step->record->activation_min, pairs->rows, 4 * (pairs->row_words - row_words), 4 * pairs->row_words,
+        pairs->output_row_step - pairs->count * dot->output_step, pairs->last_distance, step);
 }
 
 #endif
