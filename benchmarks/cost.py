@@ -4,8 +4,8 @@
     python -m benchmarks.cost --update        fit it anew, on the bare engine, sim:pico and QEMU, and store it
     python -m benchmarks.cost --update --bare cycles only; instructions and the module's size stay as they were
 
-The coefficients are fitted by least squares of relative errors, none below zero: for armv6m to the cycles of every operator
-on the bare Cortex-M0+, for the other architectures to the instructions of whole networks. They are stored in
+The costs of steps are fitted by least squares of relative errors, none below zero: for armv6m to the cycles of every
+operator on the bare Cortex-M0+, for the other architectures to the instructions of whole networks. They are stored in
 host/smidgen/plan/cost_data.json with what they were fitted on and how well they agree.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from benchmarks.bare import BareEngine, WrongResult
 from benchmarks.bare_image import BuildError, build_image
-from benchmarks.board_run import WrongOutput
+from benchmarks.board_run import BoardRun, WrongOutput
 from benchmarks.cortex_m0plus import MachineError
 from benchmarks.cost_cases import Case, MissingModels, plain_cases, planned_otherwise
 from benchmarks.firmware import find_files, run_on_pico
@@ -31,6 +31,7 @@ from benchmarks.measure import measure
 from benchmarks.tables import console, predictions_table
 
 from smidgen.errors import SmidgenError
+from smidgen.link import natmod
 from smidgen.plan.cost import CYCLES, DATA
 from smidgen.plan.cost_pairs import COMPILED
 from smidgen.plan.cost_steps import Steps
@@ -80,8 +81,8 @@ def residuals(observations: Sequence[Observation], costs: dict[str, float]) -> d
     return sums
 
 
-def _fitted(observations: Sequence[Observation], known: dict[str, float], heap: tuple[int, int]) -> dict[str, Any]:
-    """An architecture's entry in the data. heap: bytes of the module and of a model's objects."""
+def _fitted(observations: Sequence[Observation], known: dict[str, float], sizes: dict[str, int]) -> dict[str, Any]:
+    """An architecture's entry in the data."""
     costs = {name: round(cost, 3) for name, cost in fit(observations, known).items()}
     sums = residuals(observations, {**costs, **known})
     errors = [
@@ -89,8 +90,7 @@ def _fitted(observations: Sequence[Observation], known: dict[str, float], heap: 
         for observation in observations
     ]
     return {
-        "module_heap_bytes": heap[0],
-        "model_heap_bytes": heap[1],
+        **sizes,
         "observations": len(observations),
         "relative_rms": round(float(np.sqrt(np.mean(np.square(errors)))), 4),
         "costs": costs,
@@ -98,43 +98,42 @@ def _fitted(observations: Sequence[Observation], known: dict[str, float], heap: 
     }
 
 
-def _fit_cycles(cases: Sequence[Case], heap: tuple[int, int]) -> dict[str, Any]:
-    variants = [variant for case in cases if len(case.model.blob.network.operators) > 2
-                for variant in planned_otherwise(case)]  # fmt: skip
-    return _fitted(observe_cycles([*cases, *variants]), {COMPILED: 1.0}, heap)
+def _fit_cycles(cases: Sequence[Case], sizes: dict[str, int]) -> dict[str, Any]:
+    variants = [variant for case in cases for variant in planned_otherwise(case)]
+    return _fitted(observe_cycles([*cases, *variants]), {COMPILED: 1.0}, sizes)
 
 
-def _pico_heap(case: Case) -> tuple[int, int]:
-    run = run_on_pico(case.model, find_files(), profile=False)
-    return run.import_bytes, run.model_bytes - _model_memory(case)
-
-
-def _model_memory(case: Case) -> int:
+def _sizes(arch: str, case: Case, run: BoardRun) -> dict[str, int]:
+    """What the module and a model's objects took in a run with the blob in the heap."""
     blob = case.model.blob
-    return blob.blob_bytes + blob.arena_bytes + blob.scratch_bytes
+    return {
+        "module_heap_bytes": run.import_bytes,
+        "model_heap_bytes": run.model_bytes - blob.blob_bytes - blob.arena_bytes - blob.scratch_bytes,
+        "module_file_bytes": natmod.find(arch).stat().st_size,
+    }
 
 
 def _fit_instructions(arch: str, cases: Sequence[Case]) -> dict[str, Any]:
-    observations, heap = [], (0, 0)
+    observations = []
     for case in cases:
         run = run_counting(case.model, arch)
         steps = sum(case.steps(arch), Steps({CALL: 1}))
         observations.append(Observation(case.name, steps, instructions(run)))
-        if run.in_ram:
-            heap = run.import_bytes, max(heap[1], run.model_bytes - _model_memory(case))
-    return _fitted(observations, {}, heap)
+        if case is cases[0]:
+            sizes = _sizes(arch, case, run)
+    return _fitted(observations, {}, sizes)
 
 
 def _update(bare: bool) -> None:
+    """The first case is a network that fits in every heap."""
     stored = json.loads(DATA.read_text("utf-8")) if DATA.exists() else {"architectures": {}}
     architectures = stored["architectures"]
     cases = list(plain_cases())
     if bare:
-        before = architectures.get(CYCLES, {"module_heap_bytes": 0, "model_heap_bytes": 0})
-        heap = before["module_heap_bytes"], before["model_heap_bytes"]
+        sizes = {name: value for name, value in architectures.get(CYCLES, {}).items() if name.endswith("_bytes")}
     else:
-        heap = _pico_heap(cases[0])
-    architectures[CYCLES] = _fit_cycles(cases, heap)
+        sizes = _sizes(CYCLES, cases[0], run_on_pico(cases[0].model, find_files(), profile=False))
+    architectures[CYCLES] = _fit_cycles(cases, sizes)
     _say(f"{CYCLES}: fitted to {architectures[CYCLES]['observations']} operators")
     for arch in () if bare else BOARDS:
         architectures[arch] = _fit_instructions(arch, cases)

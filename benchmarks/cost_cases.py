@@ -52,10 +52,16 @@ def plain_cases() -> Iterator[Case]:
 
 
 def planned_otherwise(case: Case) -> Iterator[Case]:
-    """The same network with less and with more working memory."""
+    """A network with less and with more working memory; a single convolution with hardly any."""
+    blob = case.model.blob
+    if len(blob.network.operators) > 2:
+        for factor in SCRATCH_FACTORS:
+            yield _with_scratch(case, int(blob.scratch_bytes * factor))
+    elif blob.scratch_bytes:
+        yield _with_scratch(case, 0)
+
+
+def _with_scratch(case: Case, limit: int) -> Case:
     model = case.model
-    for factor in SCRATCH_FACTORS:
-        limit = int(model.blob.scratch_bytes * factor)
-        data = write_blob(make_plan(model.blob.network, scratch_limit=limit))
-        name = f"{model.name}, {factor:g} times the scratch"
-        yield Case(replace(model, name=name, data=data, blob=read_blob(data)))
+    data = write_blob(make_plan(model.blob.network, scratch_limit=limit))
+    return Case(replace(model, name=f"{model.name}, scratch {limit:,}", data=data, blob=read_blob(data)))

@@ -74,6 +74,20 @@ def operators_table(result: ModelCycles, board_microseconds: list[int] | None = 
     return table
 
 
+def predicted_networks_table(document: dict[str, Any]) -> Table:
+    """What the cost model says of whole networks, before they run, and what they take."""
+    table = _table("Predicted and measured, Cortex-M0+, millions of cycles", "model")
+    _numbers(table, "predicted, bare", "measured", "difference", "predicted, sim:pico", "measured", "difference")
+    for name, model in document["models"].items():
+        cells = []
+        for place in ("bare", "board"):
+            predicted, measured = model[f"predicted_{place}_cycles"], model[f"{place}_cycles"]
+            difference = f"{predicted / measured - 1:+.1%}" if measured else ""
+            cells += [_millions(predicted), _millions(measured), difference]
+        table.add_row(name, *cells)
+    return table
+
+
 def predictions_table(sums: dict[str, tuple[float, float]]) -> Table:
     """What the cost model says, and what was measured, in cycles, by network or layer."""
     table = _table("Predicted and measured, bare, Cortex-M0+ cycles", "network or layer")

@@ -1,8 +1,8 @@
 """What a network costs before it runs: cycles of a Cortex-M0+, and instructions of other architectures.
 
-The cost of an operator is a sum over the steps of its kernel (cost_steps.py): how often each runs, which follows from the
-plan, times what it costs, which `python -m benchmarks.cost --update` fits to measurements. docs/performance.md tells
-how good that is.
+The cost of an operator is a sum over the steps of its kernel (cost_steps.py): how often each runs, which follows from
+the plan, times what it costs, which `python -m benchmarks.cost --update` fits to measurements. docs/performance.md
+tells how good that is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from smidgen.network import Network
 from smidgen.plan.cost_pairs import COMPILED
@@ -27,13 +28,17 @@ CALL_CYCLES, OPERATOR_CYCLES = 11_400, 5_400
 
 @dataclass(frozen=True)
 class CostModel:
-    """costs: of each step, in cycles (armv6m) or instructions. Heap in bytes: what `import smidgen` takes, and what the
-    objects of a loaded model take besides blob, arena and scratch."""
+    """costs: of each step, in cycles (armv6m) or instructions.
+
+    Bytes: the heap that `import smidgen` takes, the heap that the objects of a loaded model take besides blob, arena
+    and scratch, and the size of smidgen.mpy.
+    """
 
     architecture: str
     costs: Mapping[str, float]
     module_heap_bytes: int
     model_heap_bytes: int
+    module_file_bytes: int
 
     def operator(self, network: Network, index: int, execution: Execution | None) -> float:
         """The cost of one operator, without MicroPython on armv6m and with it elsewhere.
@@ -54,6 +59,11 @@ class CostModel:
         return total + self.costs["call"]
 
     def _sum(self, steps: Steps) -> float:
+        unknown = steps.keys() - self.costs.keys()
+        if unknown:
+            raise KeyError(
+                f"{sorted(unknown)}: not fitted on {self.architecture}; run python -m benchmarks.cost --update"
+            )
         return sum(count * self.costs[step] for step, count in steps.items())
 
 
@@ -64,9 +74,21 @@ def steps_on(architecture: str, network: Network, index: int, execution: Executi
     return operator_steps(network, index, execution)
 
 
+def architectures() -> tuple[str, ...]:
+    """Those that were measured."""
+    return tuple(_data())
+
+
 @cache
 def cost_model(architecture: str = CYCLES) -> CostModel:
     """The fitted model. KeyError for an architecture that was not measured."""
-    fitted = json.loads(DATA.read_text("utf-8"))["architectures"][architecture]
+    fitted = _data()[architecture]
     costs = fitted["costs"] | ({COMPILED: 1.0} if architecture == CYCLES else {})
-    return CostModel(architecture, costs, fitted["module_heap_bytes"], fitted["model_heap_bytes"])
+    sizes = (fitted[f"{what}_bytes"] for what in ("module_heap", "model_heap", "module_file"))
+    return CostModel(architecture, costs, *sizes)
+
+
+@cache
+def _data() -> dict[str, Any]:
+    fitted: dict[str, Any] = json.loads(DATA.read_text("utf-8"))["architectures"]
+    return fitted

@@ -117,9 +117,7 @@ class PairSteps:
         tried = self._tried(room)
         if tried == len(self.compiled):
             return [1] * tried
-        return [
-            blocks + (number < tried) if block.room <= room else 0 for number, block in enumerate(self.compiled)
-        ]
+        return [blocks + (number < tried) if block.room <= room else 0 for number, block in enumerate(self.compiled)]
 
     def _gather(self, steps: Counter[str], tile: int, blocks: int) -> None:
         band = self.band

@@ -67,9 +67,9 @@ def _decoding(operator: WeightedOperator, execution: Execution, passes: float, s
     counts, lengths = symbol_counts(operator.weights), execution.table.lengths
     steps["code table opened"] += 1
     steps["symbol of a code table opened"] += execution.table.used_symbols
-    steps["weight decoded"] += passes * int(counts.sum())
-    steps["16 bits decoded"] += passes * int(np.sum(counts * lengths)) / _UNIT_BITS
-    steps["long code decoded"] += passes * int(counts[lengths > SHORT_CODE_BITS].sum())
+    steps["weight decoded"] += round(passes * counts.sum())
+    steps["16 bits decoded"] += round(passes * np.sum(counts * lengths) / _UNIT_BITS)
+    steps["long code decoded"] += round(passes * counts[lengths > SHORT_CODE_BITS].sum())
 
 
 def _taps_inside(size: int, count: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
