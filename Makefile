@@ -22,6 +22,7 @@ help:
 	@echo 'make test     all tests, on all virtual boards, then lint'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make natmod   the native module for all architectures, or one: ARCH=x64 armv6m armv7m armv7emsp rv32imc xtensawin'
+	@echo "              (WITHOUT='softmax mul' leaves kinds of operators out, for a smaller module in a folder of its own)"
 	@echo '              (CROSS=xtensa-esp32-elf- how the compiler for xtensawin, or for ARCH, is called)'
 	@echo 'make firmware MicroPython for the virtual boards, or one: BOARD=pico cortex-m3 cortex-m4 riscv pico-smidgen'
 	@echo "make bench    cycles and memory of whole networks and single kernels; BENCH='--model kws --json' are options"
@@ -67,7 +68,7 @@ $(CACHE)/tools-checked:
 .PHONY: natmod
 natmod: $(VENV)/installed
 	@boards/build_natmod.sh $(ARCH)
-	@$(BIN)/python boards/natmod_sizes.py
+	@$(BIN)/python boards/natmod_sizes.py "$$(boards/build_natmod.sh --folder)"
 
 $(CACHE)/natmod/%/smidgen.mpy: $(wildcard native/core/* native/module/* device/smidgen/*) boards/build_natmod.sh $(VENV)/installed
 	@boards/build_natmod.sh $*

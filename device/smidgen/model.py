@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 _KINDS = (
     "CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED ADD MUL AVERAGE_POOL_2D MAX_POOL_2D MEAN PAD COPY LOOKUP SOFTMAX"
 ).split()
-_BAD_ALIGNMENT = -1  # of enum smg_status
+_BAD_ALIGNMENT, _LEFT_OUT = -1, -44  # of enum smg_status
 _BYTES = (1, 66, 98)  # typecodes of a bytearray, "B" and "b"
 
 
@@ -54,7 +54,9 @@ def _signed(buffer):
 
 def _refusal(fault):
     """The sentence for a blob that was refused."""
-    _, message, place, index, found, expected = fault
+    status, message, place, index, found, expected = fault
+    if status == _LEFT_OUT:
+        message = _KINDS[found - 1] + " " + message
     where = ("%s", "tensor %d: %s", "operator %d: %s")[place] % ((index, message) if place else message)
     return where if found == expected else "%s (found %d, expected %d)" % (where, found, expected)
 

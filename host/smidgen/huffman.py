@@ -27,9 +27,14 @@ class CodeTable:
         return int(np.count_nonzero(self.lengths))
 
     @property
+    def max_length(self) -> int:
+        """The longest code, in bits."""
+        return int(self.lengths.max())
+
+    @property
     def table_bytes(self) -> int:
         """Size of the table in a blob."""
-        return 4 + (self._range()[1] + 1) // 2
+        return 4 + 2 * self.max_length + self.used_symbols
 
     def coded_bits(self, counts: NDArray[np.int64]) -> int | None:
         """Bits for symbols that occur `counts[s + 128]` times; None if one of them has no code."""
@@ -39,17 +44,10 @@ class CodeTable:
 
     def serialize(self) -> bytes:
         """The code table as bytes (docs/format.md section 5)."""
-        first, count = self._range()
-        nibbles = np.zeros(count + count % 2, np.uint8)
-        nibbles[:count] = self.lengths[first + 128 : first + 128 + count]
-        header = (
-            np.array([first], "<i1").tobytes() + bytes([int(self.lengths.max())]) + np.array([count], "<u2").tobytes()
-        )
-        return header + (nibbles[0::2] | (nibbles[1::2] << 4)).astype(np.uint8).tobytes()
-
-    def _range(self) -> tuple[int, int]:
-        used = np.flatnonzero(self.lengths)
-        return int(used[0]) - 128, int(used[-1] - used[0]) + 1
+        counts = np.bincount(self.lengths, minlength=self.max_length + 1)[1:]
+        by_code = np.argsort(self.lengths, kind="stable")[256 - self.used_symbols :] - 128
+        header = bytes([self.max_length, 0]) + np.array([self.used_symbols], "<u2").tobytes()
+        return header + counts.astype("<u2").tobytes() + by_code.astype("<i1").tobytes()
 
 
 def symbol_counts(weights: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import Network
 from smidgen.passes import simplify
-from smidgen.plan import make_plan
+from smidgen.plan import Coding, make_plan
 from smidgen.plan.channels import remove_constant_channels
 from smidgen.quantize import DEFAULT_METHOD, load_calibration, quantize
 from smidgen.reference import run_network
@@ -95,12 +95,13 @@ def pack_graph(
     *,
     scratch_limit: int | None = None,
     keep_channels: bool = False,
+    coding: Coding = "smallest",
 ) -> bytes:
-    """The blob of an int8 graph in memory. scratch_limit as for make_plan, keep_channels as for pack."""
+    """The blob of an int8 graph in memory. scratch_limit and coding as for make_plan, keep_channels as for pack."""
     network = lower(simplify(graph))
     if not keep_channels:
         network = remove_constant_channels(network)
-    plan = make_plan(network, scratch_limit=scratch_limit)
+    plan = make_plan(network, scratch_limit=scratch_limit, coding=coding)
     return write_blob(plan, metadata={**network.metadata, **(metadata or {})})
 
 

@@ -27,8 +27,8 @@ class OperatorReport:
     weight_bytes_packed: int
     coding: str  # "raw", "huffman" or "" without weights
     bits_per_weight: float | None
-    kernel: int
-    tile: int  # kernel 0: output channels decoded at a time (0: all); kernel 1: pairs of output rows in a block
+    kernel: int  # docs/format.md, section 2.3
+    tile: int  # kernel 0: output channels decoded at a time (0: all); kernel 1: pairs of output rows in a block, or 1
     workspace_bytes: int
     scratch_bytes: int  # decoding and workspace, or decoding and tile
 

@@ -31,8 +31,13 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     band->gather.row_gap = band->row_bytes - band->gather.span;
     band->gather.words_gap = 4 * (band->row_words - band->row_values);
     uint32_t taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
-    uint32_t period = 2 * (uint32_t)window->stride_h;
-    band->period = taps_h < period ? taps_h : period;
+    uint32_t pairs = (band->output_h + 1) / 2;
+    bool single = band->tile >= pairs;
+    band->apart = single ? pairs : 1;
+    band->pair_rows = single ? 1 : 2;
+    uint32_t step_h = band->pair_rows * window->stride_h;
+    band->period = taps_h < step_h ? taps_h : step_h;
+    band->left_out = step_h - band->period;
 }
 
 static uint32_t rows(const struct smg_band *band, uint32_t pairs)
@@ -103,7 +108,7 @@ static void gather_edge(const struct smg_band *band, uint32_t *words, const int8
 static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t rows)
 {
     uint32_t y0 = band->next_y;
-    uint32_t y1 = y0 + band->step->record->parameters.window.stride_h;
+    uint32_t y1 = y0 + band->apart * band->step->record->parameters.window.stride_h;
     const int8_t *start = band->step->input_data + band->channel;
     const int8_t *row0 = y0 < band->input_h ? start + y0 * band->row_bytes : NULL;
     const int8_t *row1 = y1 < band->input_h ? start + y1 * band->row_bytes : NULL;
@@ -119,7 +124,7 @@ static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t row
 
 void smg_band_fill(struct smg_band *band, uint32_t pairs)
 {
-    uint32_t left_out = 2 * band->step->record->parameters.window.stride_h - band->period;
+    uint32_t left_out = band->left_out;
     uint32_t needed = rows(band, pairs);
     while (band->ready < needed) {
         uint32_t count = needed - band->ready;
@@ -157,7 +162,7 @@ void smg_band_shape(const struct smg_band *band, struct smg_dot *dot)
     dot->output_step = band->step->output->dimensions[3];
     if (band->output_w == 1) { /* a column: all pairs of a block follow each other */
         dot->pair_words = band->period * band->row_words;
-        dot->output_step *= 2;
+        dot->output_step *= band->pair_rows;
     }
 }
 
@@ -171,16 +176,16 @@ void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const 
     run.rows = pairs;
     run.row_words = band->period * band->row_words;
     run.outputs = band->step->output_data + r * row_bytes + dot->channel;
-    run.distance = row_bytes;
-    run.last_distance = lone ? 0 : row_bytes;
-    run.output_row_step = 2 * row_bytes;
+    run.distance = band->apart * row_bytes;
+    run.last_distance = lone ? 0 : run.distance;
+    run.output_row_step = band->pair_rows * row_bytes;
     if (band->output_w != 1) {
         smg_dot_run(dot, code, &run);
         return;
     }
     run.count = lone ? pairs - 1 : pairs; /* a column: its pairs follow each other like those of a row */
     run.rows = 1;
-    run.last_distance = row_bytes;
+    run.last_distance = run.distance;
     if (run.count != 0) {
         smg_dot_run(dot, code, &run);
     }

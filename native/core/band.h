@@ -1,10 +1,11 @@
 /* A band of input rows as words of pixel pairs: what kernel 1 of CONV_2D and DEPTHWISE_CONV_2D computes from.
  *
- * A pair is an output pixel and the one below it. Row y of the band holds, for every column and channel, the inputs of
- * rows y and y + stride side by side (smg_pair), with the padding on the left and on the right. So the taps of a pair
+ * A pair is an output pixel and one below it in the same column. A row of the band holds, for every column and channel,
+ * the inputs of both pixels side by side (smg_pair), with the padding on the left and on the right. So the taps of a pair
  * lie as the taps of a single pixel lie in the input.
  *
- * Output rows are computed in blocks of `tile` pairs. All rows of a block are in the band before any of its outputs is
+ * Output rows are computed in blocks of `tile` pairs. Where one block does it all, the upper half of the picture is paired
+ * with the lower half, so that neighbouring pairs share most of their rows; else each row is paired with the next one. All rows of a block are in the band before any of its outputs is
  * stored, and rows that the next block needs again are kept, so that outputs may lie where inputs were that are in the
  * band already.
  */
@@ -47,7 +48,10 @@ struct smg_band {
     uint32_t row_bytes;    /* of the input */
     uint32_t tile;         /* pairs of output rows in a block */
     uint32_t *words;       /* row 0 */
-    uint32_t period;       /* rows from one pair of output rows to the next; rows that no tap reads are left out */
+    uint32_t apart;        /* output rows from pixel 0 of a pair to pixel 1 */
+    uint32_t pair_rows;    /* output rows from one pair to the next */
+    uint32_t period;       /* rows of words from one pair to the next; rows that no tap reads are left out */
+    uint32_t left_out;     /* input rows after each period */
     uint32_t ready;        /* rows that are in the band */
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
     uint32_t phase;        /* of that row in its period, if rows are left out */

@@ -18,27 +18,23 @@ static void run_pair(const struct smg_dot *dot, const uint32_t *words, int8_t *o
 {
     const int8_t *weight = dot->weights;
     const struct smg_step *step = dot->channels->step;
-    uint32_t zero_point = (uint32_t)step->input->zero_point;
     for (uint32_t c = 0; c < dot->count; ++c) {
         struct smg_channel channel;
         smg_channels_read(dot->channels, dot->channel + c, &channel);
         uint32_t sum0 = channel.bias;
         uint32_t sum1 = sum0;
-        uint32_t weights_sum = 0;
         for (uint32_t i = 0; i < dot->rows; ++i) {
             const uint32_t *row = words + i * dot->row_words;
             for (uint32_t j = 0; j < dot->columns; ++j) {
                 uint32_t w = (uint32_t)(int32_t)*weight++;
                 sum0 += first_value(row[j]) * w;
                 sum1 += second_value(row[j]) * w;
-                weights_sum += w;
             }
         }
-        uint32_t offset = weights_sum * zero_point;
         if (distance != 0) {
-            output[distance + c] = smg_channel_output(step, &channel, sum1 - offset);
+            output[distance + c] = smg_channel_output(step, &channel, sum1);
         }
-        output[c] = smg_channel_output(step, &channel, sum0 - offset);
+        output[c] = smg_channel_output(step, &channel, sum0);
     }
 }
 

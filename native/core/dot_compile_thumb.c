@@ -225,25 +225,24 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
     const struct smg_step *step = dot->channels->step;
     struct smg_channel channel;
     smg_channels_read(dot->channels, dot->channel + index, &channel);
-    uint32_t taps = dot->rows * dot->columns;
-    const int8_t *weights = dot->weights + index * taps;
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < taps; ++i) {
-        sum += (uint32_t)(int32_t)weights[i];
-    }
     result->channel = channel;
     result->highest = step->record->activation_max;
-    result->bias = channel.bias - sum * (uint32_t)(int32_t)step->input->zero_point;
+    result->bias = channel.bias;
     uint32_t multiplier = (uint32_t)channel.multiplier;
     int32_t right = -channel.shift;
-    if (right < 1 || right > 10 || multiplier >> 30 == 0 || multiplier % 128 != 0) {
-        result->shift = CALL << 8;
-        return;
-    }
     int32_t zero_point = step->output->zero_point;
     bool positive = zero_point == step->record->activation_min && zero_point < 0;
     result->high = multiplier >> 19;
-    result->low = multiplier >> 7 & 0xFFF;
+    result->low = multiplier >> 6 & 0x1FFF;
+    if (!positive && result->low > 0x1000) { /* to the nearest multiple of 2^19 */
+        result->high += 1;
+        result->low -= 0x2000;
+    }
+    bool fits = positive || result->low != 0x1000;
+    if (right < 1 || right > 10 || multiplier >> 30 == 0 || multiplier % 64 != 0 || !fits) {
+        result->shift = CALL << 8;
+        return;
+    }
     if (positive) { /* sums below 0 give the zero point: both roundings are one */
         uint32_t bits = 12 + (uint32_t)right;
         result->half = (UINT32_C(1) << 11) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);

@@ -36,7 +36,7 @@
     "movs r1, r0\n"                                                                                                    \
     "muls r1, r2\n"                                                                                                    \
     "muls r0, r3\n"                                                                                                    \
-    "lsrs r0, r0, #12\n"                                                                                               \
+    "lsrs r0, r0, #13\n"                                                                                               \
     "adds r1, r1, r0\n"                                                                                                \
     "adds r1, r1, r4\n"                                                                                                \
     "asrs r1, r5\n"                                                                                                    \
@@ -79,7 +79,7 @@
     "movs r1, r0\n"                                                                                                    \
     "muls r1, r2\n"                                                                                                    \
     "muls r0, r3\n"                                                                                                    \
-    "asrs r0, r0, #12\n"                                                                                               \
+    "asrs r0, r0, #13\n"                                                                                               \
     "adds r1, r1, r0\n"                                                                                                \
     "movs r0, #1\n"                                                                                                    \
     "lsls r0, r0, #11\n"                                                                                               \

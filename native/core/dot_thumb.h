@@ -15,13 +15,13 @@
 
 #include "dot.h"
 
-/* How the sums of a channel become outputs, for `run`. The multiplier is high * 2^19 + low * 2^7, n = -shift within 1 .. 10:
- * products of high and low with a sum from -2^19 up to 2^19 - 1 fit 32 bits, and larger sums saturate (from 2^(9 + n) on,
- * because the multiplier is at least 2^30). */
+/* How the sums of a channel become outputs, for `run`. The multiplier is high * 2^19 + low * 2^6, n = -shift within 1 .. 10:
+ * products of a sum from -2^19 up to 2^19 - 1 with high and low fit 32 bits (POSITIVE: without sign; low is below 2^13. SIGNED:
+ * low is above -2^12 and below 2^12), and larger sums saturate (from 2^(9 + n) on, because the multiplier is at least 2^30). */
 struct requantization {
     uint32_t bias;
     uint32_t high;
-    uint32_t low;
+    int32_t low;
     uint32_t half;  /* of POSITIVE: both roundings and the zero point; of SIGNED: the second rounding and the zero point */
     uint32_t shift; /* last shift to the right; form in bits 8 and 9. Of CALL nothing but the form is used */
     int32_t highest;

@@ -1,6 +1,8 @@
 /* Which kernel runs an operator, and running one. */
 #include "internal.h"
 
+#define KERNEL(kind, kernel, run) {kind, kernel, ((uint32_t)(SMG_WITHOUT) >> (kind) & 1) ? NULL : (run)}
+
 /* The packager chooses the kernel, the engine only looks it up. Kernel 0 of every kind is the plain one, which also
  * defines what any other must compute. */
 static const struct {
@@ -8,21 +10,22 @@ static const struct {
     uint8_t kernel;
     smg_kernel *run;
 } kernels[] = {
-    {SMG_CONV_2D, 0, smg_conv_2d},
-    {SMG_CONV_2D, 1, smg_conv_2d_pairs},
-    {SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d},
-    {SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs},
-    {SMG_FULLY_CONNECTED, 0, smg_fully_connected},
-    {SMG_ADD, 0, smg_add},
-    {SMG_ADD, 1, smg_linear_add},
-    {SMG_MUL, 0, smg_mul},
-    {SMG_AVERAGE_POOL_2D, 0, smg_average_pool_2d},
-    {SMG_MAX_POOL_2D, 0, smg_max_pool_2d},
-    {SMG_MEAN, 0, smg_mean},
-    {SMG_PAD, 0, smg_pad},
-    {SMG_COPY, 0, smg_copy},
-    {SMG_LOOKUP, 0, smg_lookup},
-    {SMG_SOFTMAX, 0, smg_softmax},
+    KERNEL(SMG_CONV_2D, 0, smg_conv_2d),
+    KERNEL(SMG_CONV_2D, 1, smg_conv_2d_pairs),
+    KERNEL(SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d),
+    KERNEL(SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs),
+    KERNEL(SMG_FULLY_CONNECTED, 0, smg_fully_connected),
+    KERNEL(SMG_FULLY_CONNECTED, 1, smg_fully_connected_streamed),
+    KERNEL(SMG_ADD, 0, smg_add),
+    KERNEL(SMG_ADD, 1, smg_linear_add),
+    KERNEL(SMG_MUL, 0, smg_mul),
+    KERNEL(SMG_AVERAGE_POOL_2D, 0, smg_average_pool_2d),
+    KERNEL(SMG_MAX_POOL_2D, 0, smg_max_pool_2d),
+    KERNEL(SMG_MEAN, 0, smg_mean),
+    KERNEL(SMG_PAD, 0, smg_pad),
+    KERNEL(SMG_COPY, 0, smg_copy),
+    KERNEL(SMG_LOOKUP, 0, smg_lookup),
+    KERNEL(SMG_SOFTMAX, 0, smg_softmax),
 };
 
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel)

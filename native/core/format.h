@@ -37,12 +37,6 @@ enum smg_kind {
 
 enum smg_coding { SMG_NO_WEIGHTS = 0, SMG_RAW = 1, SMG_HUFFMAN = 2 };
 
-enum smg_operator_flag {
-    SMG_SHARED_MULTIPLIER = 1, /* one multiplier and shift for all output channels */
-    SMG_BIAS_16 = 2,           /* bias is i16 instead of i32 */
-    SMG_NO_BIAS = 4            /* every bias is 0 */
-};
-
 enum smg_tensor_flag { SMG_CONSTANT = 1 };
 
 struct smg_header {
@@ -114,7 +108,7 @@ struct smg_operator_record {
     uint32_t weights_offset;
     uint32_t weights_bits;
     uint8_t weights_coding;
-    uint8_t flags;
+    uint8_t zero;
     uint16_t workspace; /* words of scratch, besides decoding, for kernels that gather their input */
     uint32_t requantization_offset;
     uint32_t code_table_offset;
@@ -129,10 +123,21 @@ struct smg_operator_record {
 };
 
 struct smg_code_table {
-    int8_t first_symbol;
     uint8_t max_length;
+    uint8_t zero;
     uint16_t symbol_count;
-    uint8_t lengths[]; /* two to a byte, low half first */
+    uint16_t counts[]; /* of codes of 1 .. max_length bits; then the symbols, i8, in the order of their codes */
+};
+
+/* Requantisation of the kinds with weights. An entry for each output channel has a bias, a field that is added to the
+ * multiplier in steps of 2^(30 - multiplier_bits), and one that is added to the shift. */
+struct smg_channel_numbers {
+    uint32_t multiplier;
+    int8_t shift;
+    uint8_t bias_bits;
+    uint8_t multiplier_bits;
+    uint8_t shift_bits;
+    uint32_t entries[]; /* a bit stream, lowest bit first */
 };
 
 /* Requantisation of ADD (three of them), MUL and MEAN. */
@@ -158,6 +163,7 @@ typedef char smg_assert_header_size[sizeof(struct smg_header) == 64 ? 1 : -1];
 typedef char smg_assert_tensor_size[sizeof(struct smg_tensor_record) == 20 ? 1 : -1];
 typedef char smg_assert_operator_size[sizeof(struct smg_operator_record) == 48 ? 1 : -1];
 typedef char smg_assert_code_table_size[sizeof(struct smg_code_table) == 4 ? 1 : -1];
+typedef char smg_assert_numbers_size[sizeof(struct smg_channel_numbers) == 8 ? 1 : -1];
 typedef char smg_assert_parameters[offsetof(struct smg_operator_record, parameters) == 32 ? 1 : -1];
 
 #endif

@@ -1,20 +1,25 @@
-/* FULLY_CONNECTED: weights [output channel][k], applied to each row of the input. */
+/* FULLY_CONNECTED: dot products of rows of the input with the weights of every output channel. */
 #include "internal.h"
 
-/* Sum of (input - zero point) * weight. Apart, so that all it needs is in registers. */
-static __attribute__((noinline)) uint32_t product(const int8_t *input, const int8_t *weights, uint32_t count,
-                                                  int32_t zero_point)
+static uint32_t group_size(uint32_t channels)
 {
-    uint32_t sum = 0;
-    for (const int8_t *end = weights + count; weights != end; ++input, ++weights) {
-        sum += (uint32_t)((*input - zero_point) * *weights);
-    }
-    return sum;
+    return channels < SMG_DENSE_CHANNELS ? channels : SMG_DENSE_CHANNELS;
 }
 
+/* The outputs of `count` channels, from channel `first` on, for their sums without the bias. */
+static void store_outputs(const struct smg_channels *channels, uint32_t first, uint32_t count, const uint32_t *sums,
+                          int8_t *outputs)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        struct smg_channel channel;
+        smg_channels_read(channels, first + i, &channel);
+        outputs[i] = smg_channel_output(channels->step, &channel, channel.bias + sums[i]);
+    }
+}
+
+/* Weights [output channel][k], applied to each row of the input. */
 void smg_fully_connected(const struct smg_step *step)
 {
-    int32_t input_zero_point = step->input->zero_point;
     uint32_t outputs = step->output->dimensions[3];
     uint32_t rows = smg_divide(smg_elements(step->output), outputs);
     struct smg_channels channels;
@@ -24,16 +29,30 @@ void smg_fully_connected(const struct smg_step *step)
     while (smg_tiles_next(&tiles)) {
         uint32_t inputs = tiles.from.per_channel;
         const int8_t *weights = tiles.weights;
-        for (uint32_t c = tiles.first; c < tiles.end; ++c) {
-            const int8_t *input = step->input_data;
-            struct smg_channel channel;
-            smg_channels_read(&channels, c, &channel);
+        for (uint32_t c = tiles.first, count; c < tiles.end; c += count) {
+            count = group_size(tiles.end - c);
             for (uint32_t row = 0; row < rows; ++row) {
-                uint32_t sum = channel.bias + product(input, weights, inputs, input_zero_point);
-                step->output_data[row * outputs + c] = smg_channel_output(step, &channel, sum);
-                input += inputs;
+                uint32_t sums[SMG_DENSE_CHANNELS];
+                smg_dense_raw(step->input_data + row * inputs, inputs, weights, count, sums);
+                store_outputs(&channels, c, count, sums, step->output_data + row * outputs + c);
             }
-            weights += inputs;
+            weights += count * inputs;
         }
+    }
+}
+
+/* One row; weights [group of output channels][k][output channel], multiplied as they are decoded. */
+void smg_fully_connected_streamed(const struct smg_step *step)
+{
+    uint32_t outputs = step->output->dimensions[3];
+    struct smg_channels channels;
+    struct smg_weights weights;
+    smg_channels_open(&channels, step);
+    smg_weights_open(&weights, step);
+    for (uint32_t c = 0, count; c < outputs; c += count) {
+        uint32_t sums[SMG_DENSE_CHANNELS];
+        count = group_size(outputs - c);
+        smg_dense_streamed(step->input_data, weights.per_channel, &weights.decoder, count, sums);
+        store_outputs(&channels, c, count, sums, step->output_data + c);
     }
 }

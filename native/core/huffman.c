@@ -1,96 +1,70 @@
 /* Canonical, length-limited Huffman codes over int8: section 5 of docs/format.md. */
 #include "internal.h"
 
-typedef char smg_assert_levels[sizeof(struct smg_huffman_level) * SMG_HUFFMAN_LEVELS == 64 ? 1 : -1];
+typedef char smg_assert_lookup[sizeof(struct smg_huffman_lookup) == 2 << SMG_LOOKUP_BITS ? 1 : -1];
+typedef char smg_assert_level[sizeof(struct smg_huffman_level) == 4 ? 1 : -1];
 
-enum { LOOKUP_ENTRIES = 1 << SMG_LOOKUP_BITS, LONG_CODE = 128 };
+#define ALL_CODES (UINT32_C(1) << SMG_MAX_CODE_LENGTH) /* of the longest length */
 
-static uint32_t code_length(const struct smg_code_table *table, uint32_t symbol)
+/* How many of the longest codes begin with the codes of one length, given how many these are. */
+static uint32_t covered(uint32_t count, uint32_t length)
 {
-    uint32_t pair = table->lengths[symbol / 2];
-    return pair >> (symbol % 2 * 4) & 15;
+    return count << (SMG_MAX_CODE_LENGTH - length);
 }
 
 int smg_code_table_check(const struct smg_code_table *table)
 {
-    uint32_t count = table->symbol_count;
-    if (count < 1 || count > 256 || table->first_symbol + (int32_t)count - 1 > INT8_MAX) {
+    uint32_t longest = table->max_length;
+    if (longest < 1 || longest > SMG_MAX_CODE_LENGTH || table->symbol_count > 256 || table->counts[longest - 1] == 0) {
         return SMG_BAD_CODE_TABLE;
     }
-    uint32_t longest = 0;
-    uint32_t covered = 0; /* of the 2^15 codes of 15 bits */
-    for (uint32_t i = 0; i < count; ++i) {
-        uint32_t length = code_length(table, i);
-        longest = length > longest ? length : longest;
-        covered += length == 0 ? 0 : UINT32_C(1) << (SMG_MAX_CODE_LENGTH - length);
-    }
-    if (longest != table->max_length) { /* which also keeps max_length within 4 bits */
-        return SMG_BAD_CODE_TABLE;
-    }
-    if (count % 2 != 0 && table->lengths[count / 2] >> 4 != 0) {
+    if (table->zero != 0) {
         return SMG_NOT_ZERO;
     }
-    return covered == UINT32_C(1) << SMG_MAX_CODE_LENGTH ? SMG_OK : SMG_INCOMPLETE_CODE;
-}
-
-uint32_t smg_code_table_used(const struct smg_code_table *table)
-{
-    uint32_t used = 0;
-    for (uint32_t i = 0; i < table->symbol_count; ++i) {
-        used += code_length(table, i) != 0;
+    uint32_t symbols = 0;
+    uint32_t codes = 0; /* below 2^31: 15 counts of 16 bits */
+    for (uint32_t length = 1; length <= longest; ++length) {
+        symbols += table->counts[length - 1];
+        codes += covered(table->counts[length - 1], length);
     }
-    return used;
-}
-
-/* Levels of a table and, unless `symbols` is null, its used symbols ordered by code. */
-static void build(struct smg_huffman_level *levels, int8_t *symbols, const struct smg_code_table *table)
-{
-    uint16_t places[SMG_HUFFMAN_LEVELS];
-    for (uint32_t length = 0; length < SMG_HUFFMAN_LEVELS; ++length) {
-        places[length] = 0;
+    if (symbols != table->symbol_count) {
+        return SMG_BAD_CODE_TABLE;
     }
-    for (uint32_t i = 0; i < table->symbol_count; ++i) {
-        ++places[code_length(table, i)]; /* for now how many codes there are of each length */
-    }
-    uint32_t limit = 0;
-    uint32_t base = 0;
-    for (uint32_t length = 0; length < SMG_HUFFMAN_LEVELS; ++length) {
-        uint32_t count = length == 0 ? 0 : places[length];
-        levels[length].base = (uint16_t)base;
-        places[length] = (uint16_t)base;
-        base += count;
-        limit += count << (SMG_MAX_CODE_LENGTH - length);
-        levels[length].limit = (uint16_t)limit;
-    }
-    for (uint32_t i = 0; symbols != NULL && i < table->symbol_count; ++i) {
-        uint32_t length = code_length(table, i);
-        if (length != 0) {
-            symbols[places[length]++] = (int8_t)(table->first_symbol + (int32_t)i);
-        }
-    }
+    return codes == ALL_CODES ? SMG_OK : SMG_INCOMPLETE_CODE;
 }
 
 void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct smg_code_table *table)
 {
-    struct smg_huffman_level *levels = (void *)memory;
-    uint8_t *lookup = memory + sizeof(*levels) * SMG_HUFFMAN_LEVELS;
-    int8_t *symbols = (int8_t *)lookup + 2 * LOOKUP_ENTRIES;
-    build(levels, symbols, table);
-    uint32_t code = 0;
-    for (uint32_t length = 1, place = 0; length <= SMG_LOOKUP_BITS; ++length) {
-        uint32_t limit = levels[length].limit >> (SMG_MAX_CODE_LENGTH - SMG_LOOKUP_BITS);
-        for (; code < limit; ++place) {
-            for (uint32_t end = code + (LOOKUP_ENTRIES >> length); code < end; ++code) {
-                lookup[code] = (uint8_t)length;
-                lookup[LOOKUP_ENTRIES + code] = (uint8_t)symbols[place];
+    struct smg_huffman_lookup *lookup = (void *)memory;
+    const int8_t *symbols = (const int8_t *)(table->counts + table->max_length);
+    struct smg_huffman_level *level = lookup->levels;
+    uint32_t entry = 0;
+    uint32_t codes = 0; /* of the longest codes, those that begin with shorter codes than `length` */
+    uint32_t place = 0;
+    for (uint32_t length = 1; length <= table->max_length; ++length) {
+        uint32_t next_place = place + table->counts[length - 1];
+        uint32_t first = (codes >> (SMG_MAX_CODE_LENGTH - length)) - place; /* not below 0: codes are twice as many */
+        codes += covered(table->counts[length - 1], length);
+        if (length <= SMG_LOOKUP_BITS) {
+            for (; place < next_place; ++place) {
+                int8_t symbol = symbols[place];
+                for (uint32_t end = entry + ((1U << SMG_LOOKUP_BITS) >> length); entry < end; ++entry) {
+                    lookup->lengths[entry] = (int8_t)length;
+                    lookup->symbols[entry] = symbol;
+                }
+            }
+        } else {
+            place = next_place;
+            level->limit = (uint16_t)codes;
+            level->first = (uint16_t)first;
+            ++level;
+            for (; entry << (SMG_MAX_CODE_LENGTH - SMG_LOOKUP_BITS) < codes; ++entry) {
+                lookup->lengths[entry] = SMG_LONG_CODE;
+                lookup->symbols[entry] = (int8_t)(length - 1);
             }
         }
     }
-    for (; code < LOOKUP_ENTRIES; ++code) {
-        lookup[code] = LONG_CODE;
-    }
     decoder->lookup = lookup;
-    decoder->levels = levels;
     decoder->symbols = symbols;
 }
 
@@ -102,37 +76,36 @@ void smg_decoder_start(struct smg_decoder *decoder, const uint8_t *stream)
     decoder->next = units + 2;
 }
 
-/* Length of the code at the front of a window, and its place among the used symbols. A complete code always ends the
- * search at the longest length. */
-static inline uint32_t find_code(const struct smg_huffman_level *levels, uint32_t window, uint32_t *place)
-{
-    uint32_t code = window >> (32 - SMG_MAX_CODE_LENGTH);
-    uint32_t length = 1;
-    while (code >= levels[length].limit) {
-        ++length;
-    }
-    *place = levels[length].base + ((code - levels[length - 1].limit) >> (SMG_MAX_CODE_LENGTH - length));
-    return length;
-}
-
 #if !SMG_THUMB_1
+
+/* The symbol of the long code at the front of the window. *length: where to begin, then its length. A complete code
+ * always ends the search at the longest length. */
+static int8_t find_long_code(const struct smg_decoder *decoder, uint32_t *length)
+{
+    const struct smg_huffman_level *level = decoder->lookup->levels + (*length - SMG_LOOKUP_BITS);
+    uint32_t code = decoder->window >> (32 - SMG_MAX_CODE_LENGTH);
+    for (; code >= level->limit; ++level) {
+        ++*length;
+    }
+    ++*length;
+    return decoder->symbols[(code >> (SMG_MAX_CODE_LENGTH - *length)) - level->first];
+}
 
 void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count)
 {
     struct smg_decoder state = *decoder;
     for (uint32_t i = 0; i < count; ++i) {
         uint32_t entry = state.window >> (32 - SMG_LOOKUP_BITS);
-        uint32_t length = state.lookup[entry];
-        if (length != LONG_CODE) {
-            weights[i] = (int8_t)state.lookup[LOOKUP_ENTRIES + entry];
-        } else {
-            uint32_t place;
-            length = find_code(state.levels, state.window, &place);
-            weights[i] = state.symbols[place];
+        int32_t length = state.lookup->lengths[entry];
+        weights[i] = state.lookup->symbols[entry];
+        if (length == SMG_LONG_CODE) {
+            uint32_t found = (uint32_t)weights[i];
+            weights[i] = find_long_code(&state, &found);
+            length = (int32_t)found;
         }
         state.window <<= length;
-        state.missing += (int32_t)length;
-        if (state.missing > 0) {
+        state.missing += length;
+        if (state.missing >= 0) {
             state.window |= (uint32_t)*state.next++ << state.missing;
             state.missing -= 16;
         }
@@ -145,8 +118,12 @@ void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count)
 bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void *stream, uint32_t weights_bits,
                                  uint32_t count)
 {
-    struct smg_huffman_level levels[SMG_HUFFMAN_LEVELS];
-    build(levels, NULL, table);
+    uint32_t limits[SMG_MAX_CODE_LENGTH]; /* the longest codes below limits[i] begin with codes of up to i + 1 bits */
+    uint32_t codes = 0;
+    for (uint32_t length = 1; length <= table->max_length; ++length) {
+        codes += covered(table->counts[length - 1], length);
+        limits[length - 1] = codes;
+    }
     const uint16_t *next = stream;
     const uint16_t *end = next + weights_bits / 16 + (weights_bits % 16 != 0);
     uint32_t window = 0;
@@ -157,8 +134,10 @@ bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void 
             window |= (uint32_t)*next++ << (16 - available);
             available += 16;
         }
-        uint32_t place;
-        uint32_t length = find_code(levels, window, &place);
+        uint32_t length = 1;
+        while (window >> (32 - SMG_MAX_CODE_LENGTH) >= limits[length - 1]) { /* complete: the last limit is above all */
+            ++length;
+        }
         if (length > left) {
             return false;
         }

@@ -23,7 +23,6 @@ static inline uint32_t smg_divide(uint32_t dividend, uint32_t divisor)
 
 #define SMG_READ_BY_ASSEMBLY __attribute__((unused)) /* a parameter that no C reads */
 
-#define SMG_HUFFMAN_LEVELS 16
 #define SMG_MAX_CODE_LENGTH 15
 
 uint32_t smg_crc32(const uint8_t *bytes, size_t count);
@@ -41,17 +40,28 @@ struct smg_step {
     uint8_t *scratch;
 };
 
+/* Kinds of operators whose kernels a smaller build leaves out, one bit for each: 1 << SMG_SOFTMAX | ... */
+#ifndef SMG_WITHOUT
+#define SMG_WITHOUT 0
+#endif
+
+static inline bool smg_is_left_out(uint32_t kind)
+{
+    return (uint32_t)(SMG_WITHOUT) >> kind & 1;
+}
+
 typedef void smg_kernel(const struct smg_step *step);
 
 /* The kernel for a kind and a kernel id, or null if the engine has none. */
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel);
 
-/* One kernel family per file; kernel id 0 of each kind; ..._pairs and smg_linear_add kernel id 1. */
+/* One kernel family per file; kernel id 0 of each kind; ..._pairs, ..._streamed and smg_linear_add kernel id 1. */
 smg_kernel smg_conv_2d;
 smg_kernel smg_conv_2d_pairs;
 smg_kernel smg_depthwise_conv_2d;
 smg_kernel smg_depthwise_conv_2d_pairs;
 smg_kernel smg_fully_connected;
+smg_kernel smg_fully_connected_streamed;
 smg_kernel smg_add;
 smg_kernel smg_linear_add;
 smg_kernel smg_mul;
@@ -83,41 +93,54 @@ struct smg_taps {
 struct smg_taps smg_window_taps(uint32_t output_position, uint32_t stride, uint32_t pad, uint32_t kernel,
                                 uint32_t dilation, uint32_t input_size);
 
-/* mean.c: the sum of `count` elements, at least 1 and below 2^24, at distances of `stride`. */
+/* sum.c: the sum of `count` elements, at least 1 and below 2^24, at distances of `stride`. */
 int32_t smg_sum(const int8_t *first, uint32_t count, uint32_t stride);
+
+/* Whether a tap's position, modulo 2^32, is inside the input. Positions of checked windows are above -2^16 and below
+ * 2^32 - 2^16, so that none comes back inside. */
+static inline bool smg_is_inside(const struct smg_tensor_record *input, uint32_t y, uint32_t x)
+{
+    return y < input->dimensions[1] && x < input->dimensions[2];
+}
 
 /* huffman.c */
 
-/* For each code length: codes below `limit` (15 bits, left-justified) are of this length or shorter;
- * `base` is how many symbols have a shorter code. */
-struct smg_huffman_level {
-    uint16_t limit;
-    uint16_t base;
-};
-
-/* Bytes of the table itself; symbol_count is all that is read. */
+/* Bytes of the table itself; max_length and symbol_count are all that is read. */
 static inline uint32_t smg_code_table_bytes(const struct smg_code_table *table)
 {
-    return (uint32_t)sizeof(*table) + (table->symbol_count + UINT32_C(1)) / 2;
+    return (uint32_t)(sizeof(*table) + table->max_length * sizeof(table->counts[0])) + table->symbol_count;
 }
 
 /* Checks all of a code table (section 5 of the format), which must lie inside the blob. 0 or a status. */
 int smg_code_table_check(const struct smg_code_table *table);
 
-/* How many symbols have a code. */
-uint32_t smg_code_table_used(const struct smg_code_table *table);
-
 /* Decoding: a table by the next SMG_LOOKUP_BITS bits tells lengths and symbols of short codes; the levels serve longer
- * ones. Reads up to two bytes behind the stream. The assembly of huffman_thumb.c knows where the fields are. */
-#define SMG_LOOKUP_BITS 7
+ * ones. Reads up to SMG_READ_AHEAD bytes behind the stream. The assembly of huffman_thumb.c and dense_thumb.c knows
+ * where everything is. */
+#define SMG_LOOKUP_BITS 8
+#define SMG_READ_AHEAD 4
+
+/* Codes of one length above SMG_LOOKUP_BITS. */
+struct smg_huffman_level {
+    uint16_t limit; /* codes of 15 bits, left-justified, below it are of this length or shorter */
+    uint16_t first; /* a code of this length minus this is the place of its symbol */
+};
+
+/* In scratch. levels[i] is for codes of SMG_LOOKUP_BITS + 1 + i bits; there are as many as the table needs. */
+struct smg_huffman_lookup {
+    int8_t lengths[1 << SMG_LOOKUP_BITS]; /* SMG_LONG_CODE: more than SMG_LOOKUP_BITS bits */
+    int8_t symbols[1 << SMG_LOOKUP_BITS]; /* of a long code: one less than the length to begin with */
+    struct smg_huffman_level levels[];
+};
+
+#define SMG_LONG_CODE (-128)
 
 struct smg_decoder {
-    const uint16_t *next;                   /* 0: unit of the stream */
-    uint32_t window;                        /* 4: the next bits, most significant first */
-    int32_t missing;                        /* 8: 16 - how many bits of the window are valid; not above 0 between weights */
-    const uint8_t *lookup;                  /* 12: lengths, then symbols, 2^SMG_LOOKUP_BITS of each */
-    const struct smg_huffman_level *levels; /* 16 */
-    const int8_t *symbols;                  /* 20: all used symbols, ordered by code */
+    uint32_t window;                         /* 0: the next bits, most significant first */
+    int32_t missing;                         /* 4: 16 - how many bits of the window are valid; -16 .. -1 between weights */
+    const struct smg_huffman_lookup *lookup; /* 8 */
+    const uint16_t *next;                    /* 12: unit of the stream */
+    const int8_t *symbols;                   /* 16: all symbols, in the order of their codes */
 };
 
 /* Builds the tables for a checked code table in memory of smg_decoder_bytes, a multiple of 4. */
@@ -172,6 +195,24 @@ void smg_tiles_open(struct smg_tiles *tiles, const struct smg_step *step);
 /* Makes the next tile ready; false when there is none left. */
 bool smg_tiles_next(struct smg_tiles *tiles);
 
+/* dense.c */
+
+#define SMG_DENSE_CHANNELS 4 /* output channels of FULLY_CONNECTED that are computed together: section 6 of the format */
+
+/* The dot products of the input with the weights [channel][input] of 1 .. SMG_DENSE_CHANNELS output channels. There is
+ * at least one input. */
+void smg_dense_raw(const int8_t *input, uint32_t inputs, const int8_t *weights, uint32_t channels, uint32_t *sums);
+
+/* The same with the next weights of a stream, [input][channel]. */
+void smg_dense_streamed(const int8_t *input, uint32_t inputs, struct smg_decoder *decoder, uint32_t channels,
+                        uint32_t *sums);
+
+#if SMG_THUMB_1
+/* dense_thumb.c: of SMG_DENSE_CHANNELS. */
+void smg_dense_raw_thumb(const int8_t *input, const int8_t *weights, uint32_t inputs, uint32_t *sums);
+void smg_dense_streamed_thumb(struct smg_decoder *decoder, const int8_t *input, uint32_t inputs, uint32_t *sums);
+#endif
+
 /* requantize.c: section 3 of the format. Sums wrap modulo 2^32 and are therefore unsigned. */
 
 /* (a * b + 2^30) >> 31, not for a = b = -2^31. Adding 2^30 and shifting rounds halves up for either sign, exactly as the
@@ -214,13 +255,11 @@ int8_t smg_clamp_output(const struct smg_step *step, int32_t value);
 
 /* Per-channel requantisation data of an operator with weights. */
 struct smg_channels {
-    const int32_t *multipliers;
-    const void *biases;
-    const int8_t *shifts;
+    const struct smg_channel_numbers *numbers;
     const struct smg_step *step;
 };
 
-/* One output channel's numbers. */
+/* One output channel's numbers. The bias contains the input's zero point: the sum is of plain inputs times weights. */
 struct smg_channel {
     uint32_t bias;
     int32_t multiplier;
@@ -228,6 +267,8 @@ struct smg_channel {
 };
 
 void smg_channels_open(struct smg_channels *channels, const struct smg_step *step);
+
+/* channel: an index below the number of output channels */
 void smg_channels_read(const struct smg_channels *channels, uint32_t channel, struct smg_channel *result);
 
 /* The output for a sum that includes the bias: requantised, with the zero point added, clamped. */

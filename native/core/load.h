@@ -7,7 +7,7 @@
 struct smg_loader {
     const struct smg_model *model;
     struct smg_fault *fault;
-    uint64_t work_left;     /* bytes of weights and multipliers that may still be checked */
+    uint64_t work_left;     /* bytes of weights that may still be checked */
     uint32_t scratch_bytes; /* largest need of the operators so far */
 };
 
@@ -21,7 +21,6 @@ enum smg_trait {
 /* What the kinds of operators have; indexed by kind. */
 struct smg_kind_rules {
     uint8_t traits;
-    uint8_t flags;                /* those the kind may have */
     uint8_t parameter_bytes;      /* the rest of the 16 is zero */
     uint8_t requantization_words; /* of 4 bytes, for kinds without per-channel data */
 };
@@ -35,6 +34,17 @@ struct smg_subject {
     const struct smg_tensor_record *input2;
     const struct smg_tensor_record *output;
 };
+
+/* Kernel 1 of FULLY_CONNECTED, and of the other kinds that have one: section 6 of the format. */
+static inline bool smg_is_streamed(const struct smg_operator_record *record)
+{
+    return record->kernel != 0 && record->kind == SMG_FULLY_CONNECTED;
+}
+
+static inline bool smg_is_pairs(const struct smg_operator_record *record)
+{
+    return record->kernel != 0 && record->kind != SMG_FULLY_CONNECTED;
+}
 
 /* All return 0 or the status that they have written to the fault. */
 int smg_check_operator(struct smg_loader *loader, const struct smg_operator_record *record);

@@ -2,21 +2,19 @@
  * requantisation data follow in load_weights.c. */
 #include "load.h"
 
-#define CHANNEL_FLAGS (SMG_SHARED_MULTIPLIER | SMG_BIAS_16 | SMG_NO_BIAS)
-
 static const struct smg_kind_rules kinds[SMG_KIND_LIMIT] = {
-    [SMG_CONV_2D] = {SMG_HAS_CLAMP | SMG_HAS_WEIGHTS | SMG_HAS_WINDOW, CHANNEL_FLAGS, 16, 0},
-    [SMG_DEPTHWISE_CONV_2D] = {SMG_HAS_CLAMP | SMG_HAS_WEIGHTS | SMG_HAS_WINDOW, CHANNEL_FLAGS, 16, 0},
-    [SMG_FULLY_CONNECTED] = {SMG_HAS_CLAMP | SMG_HAS_WEIGHTS, CHANNEL_FLAGS, 0, 0},
-    [SMG_ADD] = {SMG_HAS_CLAMP | SMG_HAS_INPUT2, 0, 4, 6},
-    [SMG_MUL] = {SMG_HAS_CLAMP | SMG_HAS_INPUT2, 0, 4, 2},
-    [SMG_AVERAGE_POOL_2D] = {SMG_HAS_CLAMP | SMG_HAS_WINDOW, 0, 16, 0},
-    [SMG_MAX_POOL_2D] = {SMG_HAS_CLAMP | SMG_HAS_WINDOW, 0, 16, 0},
-    [SMG_MEAN] = {0, 0, 4, 2},
-    [SMG_PAD] = {0, 0, 12, 0},
-    [SMG_COPY] = {0, 0, 12, 0},
-    [SMG_LOOKUP] = {0, 0, 0, 0},
-    [SMG_SOFTMAX] = {0, 0, 0, 3},
+    [SMG_CONV_2D] = {SMG_HAS_CLAMP | SMG_HAS_WEIGHTS | SMG_HAS_WINDOW, 16, 0},
+    [SMG_DEPTHWISE_CONV_2D] = {SMG_HAS_CLAMP | SMG_HAS_WEIGHTS | SMG_HAS_WINDOW, 16, 0},
+    [SMG_FULLY_CONNECTED] = {SMG_HAS_CLAMP | SMG_HAS_WEIGHTS, 0, 0},
+    [SMG_ADD] = {SMG_HAS_CLAMP | SMG_HAS_INPUT2, 4, 6},
+    [SMG_MUL] = {SMG_HAS_CLAMP | SMG_HAS_INPUT2, 4, 2},
+    [SMG_AVERAGE_POOL_2D] = {SMG_HAS_CLAMP | SMG_HAS_WINDOW, 16, 0},
+    [SMG_MAX_POOL_2D] = {SMG_HAS_CLAMP | SMG_HAS_WINDOW, 16, 0},
+    [SMG_MEAN] = {0, 4, 2},
+    [SMG_PAD] = {0, 12, 0},
+    [SMG_COPY] = {0, 12, 0},
+    [SMG_LOOKUP] = {0, 0, 0},
+    [SMG_SOFTMAX] = {0, 0, 3},
 };
 
 static int refuse(const struct smg_subject *subject, int status, uint64_t found, uint64_t expected)
@@ -55,7 +53,6 @@ static int check_tensors(struct smg_subject *subject)
 static int check_fields(const struct smg_subject *subject)
 {
     const struct smg_operator_record *record = subject->record;
-    uint32_t flags = record->flags;
     int32_t lowest = record->activation_min;
     int32_t highest = record->activation_max;
     if (lowest > highest) {
@@ -65,12 +62,10 @@ static int check_fields(const struct smg_subject *subject)
         bool low = lowest != INT8_MIN;
         return smg_refuse_signed(subject->loader, SMG_BAD_CLAMP, low ? lowest : highest, low ? INT8_MIN : INT8_MAX);
     }
-    if ((flags & ~(uint32_t)subject->rules->flags) != 0 ||
-        (flags & (SMG_BIAS_16 | SMG_NO_BIAS)) == (SMG_BIAS_16 | SMG_NO_BIAS)) {
-        return refuse(subject, SMG_BAD_FLAGS, flags, flags & subject->rules->flags);
+    int status = smg_check_zero(subject->loader, record->zero);
+    if (status == SMG_OK && !smg_is_pairs(record)) {
+        status = smg_check_zero(subject->loader, record->workspace);
     }
-    bool gathers = record->kernel != 0 && (subject->rules->traits & SMG_HAS_WEIGHTS);
-    int status = gathers ? SMG_OK : smg_check_zero(subject->loader, record->workspace);
     for (uint32_t i = subject->rules->parameter_bytes; status == SMG_OK && i < 16; ++i) {
         status = smg_check_zero(subject->loader, record->parameters.bytes[i]);
     }
@@ -260,6 +255,9 @@ int smg_check_operator(struct smg_loader *loader, const struct smg_operator_reco
     subject.input2 = NULL;
     if (record->kind == 0 || record->kind >= SMG_KIND_LIMIT) {
         return smg_refuse(loader, SMG_BAD_KIND, record->kind, SMG_KIND_LIMIT - 1);
+    }
+    if (smg_is_left_out(record->kind)) {
+        return smg_refuse(loader, SMG_LEFT_OUT, record->kind, record->kind);
     }
     if (smg_find_kernel(record->kind, record->kernel) == NULL) {
         return smg_refuse(loader, SMG_BAD_KERNEL, record->kernel, 0);

@@ -26,8 +26,7 @@ static int check_huffman(const struct smg_subject *subject, uint64_t count)
     struct smg_loader *loader = subject->loader;
     const struct smg_operator_record *record = subject->record;
     uint64_t stream_bytes = ((uint64_t)record->weights_bits + 15) / 16 * 2;
-    /* The decoder reads on for one unit behind the stream. */
-    int status = smg_check_range(loader, record->weights_offset, stream_bytes + 2, 2);
+    int status = smg_check_range(loader, record->weights_offset, stream_bytes + SMG_READ_AHEAD, 2);
     if (status == SMG_OK) {
         status = smg_check_range(loader, record->code_table_offset, sizeof(struct smg_code_table), 4);
     }
@@ -79,7 +78,8 @@ static uint64_t gathered_bytes(const struct smg_subject *subject, uint64_t weigh
     uint64_t pixels = pointwise ? 1 : (subject->output->dimensions[2] - UINT64_C(1)) * window->stride_w + window->kernel_w;
     uint64_t row_words = pixels * (conv ? subject->input->dimensions[3] : 1);
     uint64_t taps_h = (window->kernel_h - UINT64_C(1)) * window->dilation_h + 1;
-    uint64_t period = 2 * (uint64_t)window->stride_h;
+    uint64_t output_h = subject->output->dimensions[1] * (pointwise ? (uint64_t)subject->output->dimensions[2] : 1);
+    uint64_t period = (record->tile >= (output_h + 1) / 2 ? 1 : 2) * (uint64_t)window->stride_h;
     uint64_t rows = (record->tile - UINT64_C(1)) * (taps_h < period ? taps_h : period) + taps_h;
     uint64_t decoded = record->weights_coding == SMG_HUFFMAN ? (conv ? 2 : 1) * weights_per_channel : 0;
     if (row_words > UINT16_MAX) {
@@ -96,13 +96,13 @@ static int check_scratch(const struct smg_subject *subject, uint64_t weights_per
     if (record->weights_coding == SMG_HUFFMAN) {
         scratch = smg_decoder_bytes(data(subject, record->code_table_offset));
     }
-    if (record->kernel != 0) {
+    if (smg_is_pairs(record)) {
         uint64_t needed = gathered_bytes(subject, weights_per_channel);
         if (needed > 4 * (uint64_t)record->workspace) {
             return refuse(subject, SMG_BAD_WORKSPACE, 4 * (uint64_t)record->workspace, needed);
         }
         scratch += 4 * (uint64_t)record->workspace;
-    } else if (record->weights_coding == SMG_HUFFMAN) {
+    } else if (record->kernel == 0 && record->weights_coding == SMG_HUFFMAN) {
         scratch += record->tile * weights_per_channel;
     }
     if (scratch >= SMG_MEMORY_LIMIT) {
@@ -120,13 +120,18 @@ int smg_check_weights(const struct smg_subject *subject)
     uint32_t coding = record->weights_coding;
     if (subject->rules->traits & SMG_HAS_WEIGHTS) {
         uint32_t channels = subject->output->dimensions[3];
-        if (record->tile < 1 || (record->kernel == 0 && record->tile > channels)) {
-            return refuse(subject, SMG_BAD_TILE, record->tile, channels);
+        bool streamed = smg_is_streamed(record);
+        uint32_t largest_tile = smg_is_pairs(record) ? UINT16_MAX : streamed ? 1 : channels;
+        if (record->tile < 1 || record->tile > largest_tile) {
+            return refuse(subject, SMG_BAD_TILE, record->tile, largest_tile);
+        }
+        if (streamed && smg_elements(subject->output) != channels) {
+            return refuse(subject, SMG_BAD_SIZE, smg_elements(subject->output), channels);
         }
         uint64_t weights_per_channel = smg_weights_per_channel(record, subject->input, subject->output);
         uint64_t count = weights_per_channel * channels; /* below 2^64: a product of four u16, or less */
-        if (coding != SMG_HUFFMAN && coding != SMG_RAW) {
-            return refuse(subject, SMG_BAD_CODING, coding, SMG_RAW);
+        if (coding != SMG_HUFFMAN && (coding != SMG_RAW || streamed)) {
+            return refuse(subject, SMG_BAD_CODING, coding, SMG_HUFFMAN);
         }
         int status = coding == SMG_HUFFMAN ? check_huffman(subject, count) : check_raw(subject, count);
         return status == SMG_OK ? check_scratch(subject, weights_per_channel) : status;
@@ -144,36 +149,62 @@ int smg_check_weights(const struct smg_subject *subject)
                                                                    record->code_table_offset);
 }
 
-static int check_scaling(const struct smg_subject *subject, int32_t multiplier, int32_t shift, int32_t lowest,
-                         int32_t highest)
+static int check_shift(const struct smg_subject *subject, int32_t shift, int32_t lowest, int32_t highest)
 {
-    if (multiplier < 0) {
-        return refuse(subject, SMG_BAD_MULTIPLIER, (uint32_t)multiplier, INT32_MAX);
-    }
     if (shift < lowest || shift > highest) {
         return smg_refuse_signed(subject->loader, SMG_BAD_SHIFT, shift, shift < lowest ? lowest : highest);
     }
     return SMG_OK;
 }
 
+static int check_scaling(const struct smg_subject *subject, int32_t multiplier, int32_t shift, int32_t lowest,
+                         int32_t highest)
+{
+    if (multiplier < 0) {
+        return refuse(subject, SMG_BAD_MULTIPLIER, (uint32_t)multiplier, INT32_MAX);
+    }
+    return check_shift(subject, shift, lowest, highest);
+}
+
+/* Whatever the bits of an entry are, its numbers are in range. */
+static int check_numbers(const struct smg_subject *subject, const struct smg_channel_numbers *numbers)
+{
+    if (numbers->bias_bits > 32) {
+        return refuse(subject, SMG_BAD_ENTRY, numbers->bias_bits, 32);
+    }
+    if (numbers->multiplier_bits > 30) {
+        return refuse(subject, SMG_BAD_ENTRY, numbers->multiplier_bits, 30);
+    }
+    if (numbers->shift_bits > 6) {
+        return refuse(subject, SMG_BAD_ENTRY, numbers->shift_bits, 6);
+    }
+    /* Less 2^30 - 2^(30 - bits): what is added where all bits of the field are one. */
+    uint32_t largest = (UINT32_C(1) << 30) - 1 + (UINT32_C(1) << (30 - numbers->multiplier_bits));
+    if (numbers->multiplier > largest) {
+        return refuse(subject, SMG_BAD_MULTIPLIER, numbers->multiplier, largest);
+    }
+    return check_shift(subject, numbers->shift, -32, 32 - (INT32_C(1) << numbers->shift_bits));
+}
+
 static int check_channels(const struct smg_subject *subject)
 {
-    const struct smg_operator_record *record = subject->record;
-    uint32_t channels = subject->output->dimensions[3];
-    uint32_t multipliers = record->flags & SMG_SHARED_MULTIPLIER ? 1 : channels;
-    uint32_t bias_bytes = record->flags & SMG_NO_BIAS ? 0 : record->flags & SMG_BIAS_16 ? 2 : 4;
-    uint32_t shifts_offset = multipliers * 4 + channels * bias_bytes;
-    int status = smg_check_range(subject->loader, record->requantization_offset, shifts_offset + multipliers, 4);
-    if (status == SMG_OK) {
-        status = spend(subject, multipliers);
-    }
+    const struct smg_loader *loader = subject->loader;
+    uint32_t offset = subject->record->requantization_offset;
+    int status = smg_check_range(loader, offset, sizeof(struct smg_channel_numbers), 4);
     if (status != SMG_OK) {
         return status;
     }
-    const int32_t *multiplier = data(subject, record->requantization_offset);
-    const int8_t *shift = data(subject, record->requantization_offset + shifts_offset);
-    for (uint32_t i = 0; status == SMG_OK && i < multipliers; ++i) {
-        status = check_scaling(subject, multiplier[i], shift[i], -31, 30);
+    const struct smg_channel_numbers *numbers = data(subject, offset);
+    status = check_numbers(subject, numbers);
+    if (status != SMG_OK) {
+        return status;
+    }
+    uint32_t bits = (uint32_t)numbers->bias_bits + numbers->multiplier_bits + numbers->shift_bits;
+    bits *= subject->output->dimensions[3];
+    uint32_t words = (bits + 31) / 32;
+    status = smg_check_range(loader, offset, sizeof(*numbers) + 4 * words, 4);
+    if (status == SMG_OK && bits % 32 != 0) {
+        status = smg_check_zero(loader, numbers->entries[words - 1] >> bits % 32);
     }
     return status;
 }

@@ -30,28 +30,41 @@ int8_t smg_clamp_output(const struct smg_step *step, int32_t value)
 
 void smg_channels_open(struct smg_channels *channels, const struct smg_step *step)
 {
-    uint32_t flags = step->record->flags;
-    uint32_t count = step->output->dimensions[3];
-    uint32_t multiplier_count = (flags & SMG_SHARED_MULTIPLIER) ? 1 : count;
-    uint32_t bias_bytes = (flags & SMG_NO_BIAS) ? 0 : (flags & SMG_BIAS_16) ? 2 : 4;
+    channels->numbers = smg_requantization_data(step);
     channels->step = step;
-    channels->multipliers = smg_requantization_data(step);
-    channels->biases = channels->multipliers + multiplier_count;
-    channels->shifts = (const int8_t *)channels->biases + (size_t)count * bias_bytes;
+}
+
+/* `count` bits, 0 .. 32, from bit `first` on. */
+static uint32_t read_bits(const uint32_t *words, uint32_t first, uint32_t count)
+{
+    if (count == 0) {
+        return 0; /* there may be no word */
+    }
+    const uint32_t *word = words + first / 32;
+    uint32_t offset = first % 32;
+    uint32_t bits = word[0] >> offset;
+    if (offset + count > 32) {
+        bits |= word[1] << (32 - offset);
+    }
+    return bits & (UINT32_MAX >> (32 - count));
 }
 
 void smg_channels_read(const struct smg_channels *channels, uint32_t channel, struct smg_channel *result)
 {
-    uint32_t flags = channels->step->record->flags;
-    uint32_t index = (flags & SMG_SHARED_MULTIPLIER) ? 0 : channel;
-    result->multiplier = channels->multipliers[index];
-    result->shift = channels->shifts[index];
-    if (flags & SMG_NO_BIAS) {
-        result->bias = 0;
-    } else if (flags & SMG_BIAS_16) {
-        result->bias = (uint32_t)((const int16_t *)channels->biases)[channel];
-    } else {
-        result->bias = ((const uint32_t *)channels->biases)[channel];
+    const struct smg_channel_numbers *numbers = channels->numbers;
+    uint32_t bias_bits = numbers->bias_bits;
+    uint32_t multiplier_bits = numbers->multiplier_bits;
+    uint32_t shift_bits = numbers->shift_bits;
+    uint32_t first = channel * (bias_bits + multiplier_bits + shift_bits);
+    uint32_t sign = bias_bits == 0 ? 0 : UINT32_C(1) << (bias_bits - 1);
+    result->bias = (read_bits(numbers->entries, first, bias_bits) ^ sign) - sign;
+    result->multiplier = (int32_t)numbers->multiplier;
+    result->shift = numbers->shift;
+    if (multiplier_bits + shift_bits != 0) {
+        first += bias_bits;
+        uint32_t steps = read_bits(numbers->entries, first, multiplier_bits);
+        result->multiplier += (int32_t)(steps << (30 - multiplier_bits));
+        result->shift += (int32_t)read_bits(numbers->entries, first + multiplier_bits, shift_bits);
     }
 }
 

@@ -49,7 +49,7 @@ enum smg_status {
     SMG_BAD_KERNEL = -22,     /* this engine has no such kernel for the kind */
     SMG_BAD_TENSOR = -23,     /* tensor index out of range, or a second operand where there is none */
     SMG_BAD_CLAMP = -24,      /* activation_min above activation_max, or a range on a kind without one */
-    SMG_BAD_FLAGS = -25,      /* flags the kind does not have, or that exclude each other */
+    SMG_BAD_ENTRY = -25,      /* more bits for the bias, multiplier or shift of a channel than they can have */
     SMG_BAD_WINDOW = -26,     /* kernel, stride, dilation or padding */
     SMG_BAD_BATCH = -27,      /* dimension 0 is not 1 where it must be */
     SMG_BAD_SIZE = -28,       /* elements or channels of input and output do not go together */
@@ -71,7 +71,8 @@ enum smg_status {
     SMG_BAD_OPERATOR = -42,  /* operator index out of range */
     /* kernels other than the plain one */
     SMG_BAD_WORKSPACE = -43, /* scratch too small for the input and the weights that the kernel gathers */
-    SMG_STATUS_LIMIT = -44
+    SMG_LEFT_OUT = -44,      /* this build has no kernel for the kind: found */
+    SMG_STATUS_LIMIT = -45
 };
 
 enum smg_place { SMG_IN_HEADER = 0, SMG_IN_TENSOR = 1, SMG_IN_OPERATOR = 2 };

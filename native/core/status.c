@@ -28,7 +28,7 @@ static const char messages[] = "no error\0"
                                "kernel is unknown\0"
                                "tensor index is wrong\0"
                                "activation range is wrong\0"
-                               "flags are wrong\0"
+                               "numbers of the channels have too many bits\0"
                                "window, stride, dilation or padding is wrong\0"
                                "batch is not 1\0"
                                "shapes of input and output do not go together\0"
@@ -47,6 +47,7 @@ static const char messages[] = "no error\0"
                                "no memory was given to the model\0"
                                "operator index is out of range\0"
                                "workspace of the kernel is too small\0"
+                               "is left out of this module, install the full one\0"
                                "unknown status";
 
 const char *smg_status_message(int status)

@@ -1,10 +1,9 @@
 /* Weights of an operator: sections 5 and 6 of docs/format.md.
  *
  * Scratch of an operator with Huffman coded weights begins with what decoding needs:
- *     64 bytes            levels
- *     256 bytes           lookup of short codes: lengths, symbols
- *     align4(used)        symbols, ordered by code
- * then follow the weights that are decoded at a time.
+ *     512 bytes                   lookup of short codes: lengths, symbols
+ *     4 bytes for each length     levels of longer codes
+ * then follow the weights that are decoded at a time, if any.
  */
 #include "internal.h"
 
@@ -20,8 +19,8 @@ uint64_t smg_weights_per_channel(const struct smg_operator_record *record, const
 
 uint32_t smg_decoder_bytes(const struct smg_code_table *table)
 {
-    return (uint32_t)sizeof(struct smg_huffman_level) * SMG_HUFFMAN_LEVELS + (2 << SMG_LOOKUP_BITS) +
-           smg_align4(smg_code_table_used(table));
+    uint32_t levels = table->max_length > SMG_LOOKUP_BITS ? (uint32_t)table->max_length - SMG_LOOKUP_BITS : 0;
+    return (uint32_t)(sizeof(struct smg_huffman_lookup) + levels * sizeof(struct smg_huffman_level));
 }
 
 void smg_weights_open(struct smg_weights *weights, const struct smg_step *step)

@@ -49,7 +49,7 @@ class Operator:
     weights_offset: int | Section = 0
     weights_bits: int = 0
     weights_coding: int = 0
-    flags: int = 0
+    zero: int = 0
     workspace: int = 0
     requantization_offset: int | Section = 0
     code_table_offset: int | Section = 0
@@ -86,7 +86,7 @@ class Source:
         for position, o in enumerate(self.operators):
             record = struct.pack(
                 "<BBbbHHHHIIBBHII16s", o.kind, o.kernel, o.activation_min, o.activation_max, o.input, o.input2,
-                o.output, o.tile, place(o.weights_offset), o.weights_bits, o.weights_coding, o.flags, o.workspace,
+                o.output, o.tile, place(o.weights_offset), o.weights_bits, o.weights_coding, o.zero, o.workspace,
                 place(o.requantization_offset), place(o.code_table_offset), o.parameters,
             )  # fmt: skip
             start = operators_offset + 48 * position
@@ -155,10 +155,10 @@ def units(bits: str) -> bytes:
 
 
 def code_table(lengths: dict[int, int]) -> bytes:
-    first, count = min(lengths), max(lengths) - min(lengths) + 1
-    halves = [lengths.get(first + i, 0) for i in range(count)] + [0]
-    packed = bytes(halves[i] | halves[i + 1] << 4 for i in range(0, count, 2))
-    return struct.pack("<bBH", first, max(lengths.values()), count) + packed
+    longest = max(lengths.values())
+    counts = [list(lengths.values()).count(length) for length in range(1, longest + 1)]
+    symbols = sorted(lengths, key=lambda symbol: (lengths[symbol], symbol))
+    return struct.pack(f"<BBH{longest}H{len(symbols)}b", longest, 0, len(symbols), *counts, *symbols)
 
 
 def decode_bit_by_bit(bits: str, codes: dict[int, str], count: int) -> list[int]:
@@ -193,10 +193,15 @@ CODED_BITS = "".join(codes_of(LENGTHS)[weight] for weight in CODED)
 TABLE_256 = bytes((i * 7) % 256 for i in range(256))
 
 
-def channel_numbers(channels: int, multipliers: int, bias: str) -> Section:
-    numbers = struct.pack(f"<{multipliers}I", *(2**30 + i for i in range(multipliers)))
-    numbers += struct.pack(f"<{channels}{bias}", *(i - 1 for i in range(channels))) if bias else b""
-    return Section(numbers + struct.pack(f"<{multipliers}b", *(-i for i in range(multipliers))), 4)
+def channel_numbers(channels: int, bias_bits: int, multiplier_bits: int, shift_bits: int, shift: int = -3) -> Section:
+    """Biases -1, 0, 1 ..., multipliers 2^30 and a step more each, shifts from `shift` on; alike without bits."""
+    bits = ""
+    for i in range(channels):
+        for number, width in ((i - 1, bias_bits), (i, multiplier_bits), (i, shift_bits)):
+            bits += "".join(str(number >> place & 1) for place in range(width))
+    bits += "0" * (-len(bits) % 32)
+    stream = bytes(int(bits[start : start + 8][::-1], 2) for start in range(0, len(bits), 8))
+    return Section(struct.pack("<IbBBB", 2**30, shift, bias_bits, multiplier_bits, shift_bits) + stream, 4)
 
 
 def integers(*numbers: int) -> Section:
@@ -220,7 +225,7 @@ CONV_WINDOW = window(1, 3, 2, 1, 1, 2, 0, 1)
 def conv() -> Source:
     operator = Operator(
         1, 0, -100, 99, tile=2, weights_offset=Section(CONV_WEIGHTS.tobytes()), weights_bits=18 * 8,
-        weights_coding=1, requantization_offset=channel_numbers(3, 3, "i"), parameters=CONV_WINDOW,
+        weights_coding=1, requantization_offset=channel_numbers(3, 32, 30, 2), parameters=CONV_WINDOW,
     )  # fmt: skip
     return one(operator, (1, 5, 6, 2), (1, 3, 4, 3))
 
@@ -231,7 +236,7 @@ def conv_huffman() -> Source:
     source.operators[0].weights_bits = len(CODED_BITS)
     source.operators[0].weights_coding = 2
     source.operators[0].code_table_offset = Section(code_table(LENGTHS), 4)
-    source.scratch_bytes = 320 + 4 + 2 * 6
+    source.scratch_bytes = 512 + 2 * 6
     return source
 
 
@@ -242,7 +247,7 @@ def pairs() -> Source:
     operator.kernel, operator.tile = 1, 2
     operator.parameters = window(1, 3, 2, 1, 1, 1, 0, 1)
     operator.workspace = 3 + 2 * 12  # two channels of 6 weights, two rows
-    source.scratch_bytes = 320 + 4 + 4 * 27
+    source.scratch_bytes = 512 + 4 * 27
     return source
 
 
@@ -250,7 +255,7 @@ def pairs_pointwise() -> Source:
     """A depthwise convolution of 1x1 sees a column of 20 pixels: with kernel 1 one word for each pair."""
     operator = Operator(
         2, 1, tile=9, weights_offset=Section(bytes(range(6))), weights_bits=6 * 8, weights_coding=1, workspace=9 + 50,
-        flags=1 | 4, requantization_offset=channel_numbers(6, 1, ""), parameters=window(1, 1, 1, 1, 1, 1, 0, 0),
+        requantization_offset=channel_numbers(6, 0, 0, 0), parameters=window(1, 1, 1, 1, 1, 1, 0, 0),
     )  # fmt: skip
     return one(operator, (1, 4, 5, 3), (1, 4, 5, 6), scratch_bytes=4 * 59)
 
@@ -258,17 +263,26 @@ def pairs_pointwise() -> Source:
 def depthwise() -> Source:
     operator = Operator(
         2, tile=1, weights_offset=Section(bytes(range(24))), weights_bits=24 * 8, weights_coding=1,
-        flags=1 | 4, requantization_offset=channel_numbers(4, 1, ""), parameters=window(2, 3, 1, 1, 1, 1, 1, 2),
+        requantization_offset=channel_numbers(4, 0, 0, 0), parameters=window(2, 3, 1, 1, 1, 1, 1, 2),
     )  # fmt: skip
     return one(operator, (1, 4, 4, 2), (1, 5, 5, 4))
 
 
 def fully_connected() -> Source:
     operator = Operator(
-        3, tile=4, weights_offset=Section(bytes(range(12))), weights_bits=12 * 8, weights_coding=1, flags=2,
-        requantization_offset=channel_numbers(4, 4, "h"),
+        3, tile=4, weights_offset=Section(bytes(range(12))), weights_bits=12 * 8, weights_coding=1,
+        requantization_offset=channel_numbers(4, 3, 0, 2),
     )  # fmt: skip
     return one(operator, (2, 3), (2, 4))
+
+
+def fully_connected_streamed() -> Source:
+    """3 -> 6 with kernel 1: the weights of four channels for input 0, 1, 2, then of the last two."""
+    operator = Operator(
+        3, 1, tile=1, weights_offset=Section(units(CODED_BITS), 2), weights_bits=len(CODED_BITS), weights_coding=2,
+        requantization_offset=channel_numbers(6, 4, 0, 3), code_table_offset=Section(code_table(LENGTHS), 4),
+    )  # fmt: skip
+    return one(operator, (1, 3), (1, 6), scratch_bytes=512)
 
 
 def binary(kind: int) -> Source:
@@ -328,13 +342,13 @@ def everything() -> Source:
     source.operators.append(
         Operator(
             3, input=2, output=1, tile=1, weights_offset=Section(units(CODED_BITS * 2), 2),
-            weights_bits=len(CODED_BITS * 2), weights_coding=2, flags=1 | 2,
-            requantization_offset=channel_numbers(1, 1, "h"), code_table_offset=convolution.code_table_offset,
+            weights_bits=len(CODED_BITS * 2), weights_coding=2,
+            requantization_offset=channel_numbers(1, 16, 0, 0), code_table_offset=convolution.code_table_offset,
         )
     )  # fmt: skip
     source.tensors.insert(1, Tensor(0, rank=2))
     source.tensors.append(Tensor(Section(bytes(7), 4), (1, 1, 1, 7), 1, flags=1))
-    source.scratch_bytes = 320 + 4 + 36
+    source.scratch_bytes = 512 + 36
     source.golden = [bytes(range(61)), bytes(range(100, 161))]
     source.metadata = json.dumps({"name": "kws", "labels": ["j\u00e4"]}, ensure_ascii=False).encode()
     return source
@@ -347,6 +361,7 @@ EXAMPLES: dict[str, Callable[[], Source]] = {
     "pairs_pointwise": pairs_pointwise,
     "depthwise": depthwise,
     "fully_connected": fully_connected,
+    "fully_connected_streamed": fully_connected_streamed,
     "add": lambda: binary(4),
     "linear_add": linear_add,
     "mul": lambda: binary(5),

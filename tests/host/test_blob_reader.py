@@ -15,7 +15,9 @@ from blob_source import (
     EXAMPLES,
     TABLE_256,
     Operator,
+    Section,
     binary,
+    channel_numbers,
     codes_of,
     conv,
     conv_huffman,
@@ -45,7 +47,7 @@ def test_conv() -> None:
     assert operator.window == n.WindowParameters((1, 3), (2, 1), (1, 2), (0, 1))
     assert operator.bias is not None and operator.bias.tolist() == [-1, 0, 1] and operator.bias.dtype == np.int32
     assert operator.multiplier.tolist() == [2**30, 2**30 + 1, 2**30 + 2] and operator.multiplier.dtype == np.int32
-    assert operator.shift.tolist() == [0, -1, -2] and operator.shift.dtype == np.int32
+    assert operator.shift.tolist() == [-3, -2, -1] and operator.shift.dtype == np.int32
     stored = blob.storage[0]
     assert (stored.coding, stored.bits, stored.tile, stored.scratch_bytes) == ("raw", 144, 2, 0)
     assert (blob.arena_bytes, blob.scratch_bytes, blob.arena_offsets) == (4096, 0, [0, 256])
@@ -59,7 +61,7 @@ def test_conv_huffman() -> None:
     assert isinstance(operator, n.WeightedOperator)
     assert operator.weights.tolist() == np.reshape(CODED, (3, 6)).tolist()
     stored, record = blob.storage[0], source.operators[0]
-    assert stored.coding == "huffman" and stored.bits == len(CODED_BITS) and stored.scratch_bytes == 336
+    assert stored.coding == "huffman" and stored.bits == len(CODED_BITS) and stored.scratch_bytes == 524
     assert stored.offset == source.offsets[id(record.weights_offset)]
     assert stored.code_table_offset == source.offsets[id(record.code_table_offset)]
 
@@ -68,7 +70,7 @@ def test_depthwise_with_a_shared_multiplier_and_no_bias() -> None:
     operator = first_operator("depthwise")
     assert operator.kind == n.Kind.DEPTHWISE_CONV_2D and operator.bias is None
     assert operator.weights.tolist() == np.arange(24).reshape(4, 6).tolist()
-    assert operator.multiplier.tolist() == [2**30] and operator.shift.tolist() == [0]
+    assert operator.multiplier.tolist() == [2**30] and operator.shift.tolist() == [-3]
     assert operator.window == n.WindowParameters((2, 3), (1, 1), (1, 1), (1, 2))
 
 
@@ -77,7 +79,28 @@ def test_fully_connected_with_short_biases() -> None:
     assert operator.kind == n.Kind.FULLY_CONNECTED and operator.window is None
     assert operator.weights.tolist() == np.arange(12).reshape(4, 3).tolist()
     assert operator.bias.tolist() == [-1, 0, 1, 2] and operator.bias.dtype == np.int32
-    assert operator.shift.tolist() == [0, -1, -2, -3]
+    assert operator.shift.tolist() == [-3, -2, -1, 0]
+    assert operator.multiplier.tolist() == [2**30] * 4
+
+
+def test_the_bias_holds_the_zero_point_of_the_input() -> None:
+    """Stored are -1 .. 2; the weights are 0 .. 11, three for each channel."""
+    source = EXAMPLES["fully_connected"]()
+    source.tensors[0].zero_point = -5
+    operator: Any = read_blob(source.build()).network.operators[0]
+    assert operator.bias.tolist() == [-1 - 5 * 3, 0 - 5 * 12, 1 - 5 * 21, 2 - 5 * 30]
+
+
+def test_the_bias_wraps() -> None:
+    source = conv()
+    numbers, source.tensors[0].zero_point = channel_numbers(3, 32, 0, 0), 1
+    source.operators[0].requantization_offset = Section(
+        numbers.data[:8] + struct.pack("<3i", 2**31 - 1, 5, -(2**31)), 4
+    )
+    operator: Any = read_blob(source.build()).network.operators[0]
+    sums = CONV_WEIGHTS.sum(axis=1).tolist()
+    assert sums == [-39, -3, 33]
+    assert operator.bias.tolist() == [2**31 - 40, 2, -(2**31) + 33]
 
 
 def test_binary() -> None:
@@ -127,9 +150,16 @@ def test_softmax() -> None:
 def test_kernel_1() -> None:
     blob = read_blob(EXAMPLES["pairs"]().build())
     stored = blob.storage[0]
-    assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 2, 108, 432)
+    assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 2, 108, 620)
     stored = read_blob(EXAMPLES["pairs_pointwise"]().build()).storage[0]
     assert (stored.kernel, stored.tile, stored.workspace_bytes, stored.scratch_bytes) == (1, 9, 236, 236)
+
+
+def test_weights_in_the_order_of_kernel_1() -> None:
+    operator = first_operator("fully_connected_streamed")
+    assert isinstance(operator, n.WeightedOperator)
+    expected = [CODED[0:12:4], CODED[1:12:4], CODED[2:12:4], CODED[3:12:4], CODED[12::2], CODED[13::2]]
+    assert operator.weights.tolist() == expected
 
 
 def test_golden_vectors_and_metadata() -> None:
@@ -138,7 +168,7 @@ def test_golden_vectors_and_metadata() -> None:
     assert blob.golden[1].inputs[0].tolist() == np.arange(100, 160).astype(np.int8).reshape(1, 5, 6, 2).tolist()
     assert blob.golden[1].outputs[0].tolist() == np.array([[160]]).astype(np.int8).tolist()
     assert blob.metadata == {"name": "kws", "labels": ["j\u00e4"]} == blob.network.metadata
-    assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 360
+    assert blob.storage[1].scratch_bytes == blob.scratch_bytes == 548
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -161,8 +191,8 @@ def test_spans_say_what_the_bytes_are_for() -> None:
     padding = sizes.pop(("padding", None))
     assert sizes == {
         ("header", None): 64, ("tensors", None): 80, ("operators", None): 96, ("constant", None): 7,
-        ("weights", 0): 6, ("multipliers", 0): 12, ("biases", 0): 12, ("shifts", 0): 3, ("code table", 0): 7,
-        ("weights", 1): 10, ("multipliers", 1): 4, ("biases", 1): 2, ("shifts", 1): 1,
+        ("weights", 0): 6, ("requantization", 0): 8 + 24, ("code table", 0): 14,
+        ("weights", 1): 10, ("requantization", 1): 8 + 4,
         ("golden", None): 122, ("metadata", None): len(source.metadata),
     }  # fmt: skip
     assert padding == blob.blob_bytes - sum(sizes.values()) >= 5
@@ -195,6 +225,12 @@ def test_overlapping_sections_count_once() -> None:
 # Huffman coding against a decoder that looks at one bit after the other
 
 
+def table_of(lengths: dict[int, int]) -> CodeTable:
+    ordered = sorted(lengths, key=lambda symbol: (lengths[symbol], symbol))
+    counts = tuple(list(lengths.values()).count(length) for length in range(1, max(lengths.values()) + 1))
+    return CodeTable(counts, tuple(ordered))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_huffman_against_a_bit_by_bit_decoder(seed: int) -> None:
     generator = random.Random(seed)
@@ -202,9 +238,7 @@ def test_huffman_against_a_bit_by_bit_decoder(seed: int) -> None:
     codes = codes_of(lengths)
     weights = generator.choices(list(lengths), k=generator.choice([1, 2, 500]))
     bits = "".join(codes[weight] for weight in weights)
-    first = min(lengths)
-    all_lengths = tuple(lengths.get(symbol, 0) for symbol in range(first, max(lengths) + 1))
-    table = CodeTable(first, max(lengths.values()), all_lengths)
+    table = table_of(lengths)
     decoded = decode_huffman("weights", memoryview(units(bits)), len(bits), len(weights), table)
     assert decoded.tolist() == decode_bit_by_bit(bits, codes, len(weights)) == weights
 
@@ -215,5 +249,5 @@ def test_huffman_with_the_longest_codes() -> None:
     codes = codes_of(lengths)
     weights = [symbol for _ in range(40) for symbol in range(-7, 9)]
     bits = "".join(codes[weight] for weight in weights)
-    table = CodeTable(-7, 15, tuple(lengths.values()))
+    table = table_of(lengths)
     assert decode_huffman("weights", memoryview(units(bits)), len(bits), len(weights), table).tolist() == weights

@@ -49,5 +49,7 @@ def test_report_tells_kernels_and_working_memory(name: str) -> None:
     assert report.scratch_bytes == max(row.scratch_bytes for row in report.operators)
     for row in report.operators:
         pairs = row.name in ("CONV_2D", "DEPTHWISE_CONV_2D")
-        assert (row.kernel, row.workspace_bytes > 0) == (int(pairs), pairs)
+        linear = row.name == "ADD"  # all of these models' additions have a linear form
+        streamed = row.name == "FULLY_CONNECTED" and row.coding == "huffman"
+        assert (row.kernel, row.workspace_bytes > 0) == (int(pairs or linear or streamed), pairs)
         assert 0 <= row.workspace_bytes <= row.scratch_bytes

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import model_path
+from smidgen.formats.tflite_reader import read_tflite
 from smidgen.huffman import build_code_table, canonical_codes, encode, entropy_bits, symbol_counts
+from smidgen.lower import lower
+from smidgen.network import WeightedOperator
+from smidgen.passes import simplify
+from smidgen.plan.weights import plan_weights
 
 _WEIGHTS = st.lists(st.integers(-128, 127), min_size=1, max_size=400).map(lambda values: np.array(values, np.int8))
 
@@ -107,10 +113,10 @@ def test_one_symbol_gets_a_partner() -> None:
 
 
 def test_serialized_table() -> None:
-    """-1 and 1 with two bits, 0 with one: first symbol -1, longest 2, three symbols, nibbles 2 1 2."""
+    """-1 and 1 with two bits, 0 with one: longest 2, three symbols, one code of one bit, two of two; 0, -1, 1."""
     table = build_code_table(symbol_counts(np.array([0, 0, 0, 1, -1], np.int8)))
-    assert table.serialize() == bytes([0xFF, 2, 3, 0, 0x12, 0x02])
-    assert table.table_bytes == 6
+    assert table.serialize() == bytes([2, 0, 3, 0, 1, 0, 2, 0, 0, 0xFF, 1])
+    assert table.table_bytes == 11
 
 
 def test_refusals() -> None:
@@ -121,3 +127,17 @@ def test_refusals() -> None:
     table = build_code_table(symbol_counts(np.array([1, 2, 3], np.int8)))
     with pytest.raises(ValueError, match="no code"):
         encode(np.array([4], np.int8), table)
+
+
+@pytest.mark.parametrize("name", ["ad01_int8", "kws_ref_model", "pretrainedResnet_quant", "person_detect"])
+def test_streams_are_within_a_percent_of_the_entropy(name: str) -> None:
+    """Of the weights that share a code table. Not of models with less than a bit a weight, which no code reaches."""
+    network = lower(simplify(read_tflite(model_path(name))))
+    plans, tables = plan_weights(network, "huffman")
+    counts = [np.zeros(256, np.int64) for _ in tables]
+    for index, plan in plans.items():
+        operator = network.operators[index]
+        assert isinstance(operator, WeightedOperator) and plan.table is not None
+        counts[plan.table] += symbol_counts(operator.weights)
+    coded = sum(table.coded_bits(count) or 0 for table, count in zip(tables, counts, strict=True))
+    assert sum(map(entropy_bits, counts)) < coded <= 1.01 * sum(map(entropy_bits, counts))

@@ -24,12 +24,13 @@ from smidgen.network import (
 )
 from smidgen.passes import simplify
 from smidgen.plan import Plan, make_plan
+from smidgen.plan.kernels import PLAIN, STREAMED
 from smidgen.plan.overlap import Overlap
-from smidgen.plan.weights import decoder_scratch_bytes
+from smidgen.plan.weights import CODINGS, decoder_scratch_bytes
 
 
-def _tensor(elements: int) -> NetworkTensor:
-    return NetworkTensor((1, elements), 1.0, 0)
+def _tensor(elements: int, rows: int = 1) -> NetworkTensor:
+    return NetworkTensor((rows, elements), 1.0, 0)
 
 
 def _fully_connected(source: int, target: int, shape: tuple[int, int]) -> WeightedOperator:
@@ -83,7 +84,7 @@ def test_tiles_hold_whole_channels_within_the_budget() -> None:
     skewed[0, 0] = 3
     operator = WeightedOperator(Kind.FULLY_CONNECTED, 0, 1, weights=skewed, multiplier=np.array([2**30], np.int32),
                                 shift=np.array([0], np.int32))  # fmt: skip
-    plan = make_plan(Network([_tensor(40), _tensor(64)], [operator], 1, 1), tile_bytes=100)
+    plan = make_plan(Network([_tensor(40, 2), _tensor(64, 2)], [operator], 1, 1), tile_bytes=100)
     assert plan.kernels[0].tile == 2
     assert plan.scratch_bytes == decoder_scratch_bytes(2) + 80
 
@@ -150,7 +151,6 @@ def test_the_least_scratch_is_one_pair() -> None:
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (_chain(10, 5), "this kind"),
         (_convolution(Kind.CONV_2D, (20, 10, 8), 4, 3, dilation=(1, 2)), "dilated along the width"),
         (_convolution(Kind.CONV_2D, (20, 400, 64), 4, 3), "too large"),
         (
@@ -163,6 +163,16 @@ def test_operators_that_need_the_plain_kernel(network: Network, reason: str) -> 
     kernel = make_plan(network, scratch_limit=2**20).kernels[0]
     assert (kernel.kernel, kernel.workspace_words) == (0, 0)
     assert reason in kernel.reason
+
+
+def test_kernel_of_dense_layers() -> None:
+    """One row of coded weights is multiplied as it is decoded; raw weights and several rows take the plain kernel."""
+    raw, coded = _weights_plan(np.array([[-100, 100] * 4])), _weights_plan(np.zeros((40, 40)))
+    assert (raw.kernels[0].kernel, raw.kernels[0].tile, raw.scratch_bytes) == (PLAIN, 1, 0)
+    assert (coded.kernels[0].kernel, coded.kernels[0].tile) == (STREAMED, 1)
+    assert coded.scratch_bytes == coded.weights[0].decoder_bytes == 512
+    rows = replace(coded.network, tensors=[_tensor(40, 2), _tensor(40, 2)])
+    assert make_plan(rows).kernels[0].kernel == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -224,13 +234,22 @@ def test_weights_that_differ_have_tables_of_their_own() -> None:
 
 
 def test_weights_stay_raw_when_the_table_eats_up_the_saving() -> None:
-    """8 bytes raw; coded 2 bytes, and a table of 4 + 201 / 2 bytes. Many more of the same weights pay for it."""
+    """8 bytes raw; coded 2 bytes, and a table of 8 bytes. Many more of the same weights pay for it."""
     extremes = np.array([[-100, 100] * 4])
     plan = _weights_plan(extremes)
     assert plan.weights[0].table is None
     assert plan.code_tables == []
     assert plan.scratch_bytes == 0
     assert _weights_plan(np.tile(extremes, 40)).weights[0].table == 0
+
+
+def test_coding_of_weights_can_be_chosen() -> None:
+    network = _weights_plan(np.array([[-100, 100] * 4]), np.zeros((40, 40))).network
+    tables = {coding: [plan.table for plan in make_plan(network, coding=coding).weights.values()] for coding in CODINGS}
+    assert tables == {"smallest": [None, 0], "huffman": [0, 0], "raw": [None, None]}
+    assert make_plan(network, coding="raw").scratch_bytes == 0
+    with pytest.raises(ValueError, match="one of smallest, huffman, raw, not 'zip'"):
+        make_plan(network, coding="zip")  # type: ignore[arg-type]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from smidgen.blob.channel_data import channel_data
 from smidgen.blob.reader import read_blob
-from smidgen.blob.writer import (
-    BIAS_16,
-    HEADER_BYTES,
-    NO_BIAS,
-    OPERATOR_BYTES,
-    SHARED_MULTIPLIER,
-    TENSOR_BYTES,
-    write_blob,
-)
+from smidgen.blob.writer import HEADER_BYTES, OPERATOR_BYTES, TENSOR_BYTES, write_blob
+from smidgen.errors import ModelError
 from smidgen.network import Kind, Network, NetworkTensor, WeightedOperator
 from smidgen.plan import make_plan
 
 CHANNELS = 8
 SHARED, OWN = [2**30], [2**30 + i for i in range(CHANNELS)]
-_FLAGS_OFFSET = 21  # in an operator's record
 
 
 def _operator(multiplier: list[int], shift: list[int], biases: list[int] | None) -> WeightedOperator:
@@ -32,13 +26,11 @@ def _operator(multiplier: list[int], shift: list[int], biases: list[int] | None)
                             multiplier=np.array(multiplier, np.int32), shift=np.array(shift, np.int32))  # fmt: skip
 
 
-def _blob(operator: WeightedOperator) -> bytes:
-    tensors = [NetworkTensor((1, 2), 0.5, 0), NetworkTensor((1, CHANNELS), 0.5, 0)]
-    return write_blob(make_plan(Network(tensors, [operator], 1, 1)))
-
-
-def _flags(blob: bytes) -> int:
-    return blob[HEADER_BYTES + 2 * TENSOR_BYTES + _FLAGS_OFFSET]
+def _blob(operator: WeightedOperator, zero_point: int) -> bytes:
+    """Written without a plan's changes to the multipliers."""
+    tensors = [NetworkTensor((1, 2), 0.5, zero_point), NetworkTensor((1, CHANNELS), 0.5, 0)]
+    network = Network(tensors, [operator], 1, 1)
+    return write_blob(replace(make_plan(network), network=network))
 
 
 def _biases(largest: int) -> list[int]:
@@ -46,36 +38,44 @@ def _biases(largest: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("multiplier", "shift", "biases", "flags", "data_bytes"),
+    ("multiplier", "shift", "biases", "bits"),
     [
-        (OWN, [0] * CHANNELS, _biases(2**15), 0, (4 + 4 + 1) * CHANNELS),
-        (OWN, [0] * CHANNELS, _biases(2**15 - 1), BIAS_16, (4 + 2 + 1) * CHANNELS),
-        (OWN, [0] * CHANNELS, _biases(1 - 2**15), BIAS_16, (4 + 2 + 1) * CHANNELS),
-        (OWN, [0] * CHANNELS, None, NO_BIAS, (4 + 1) * CHANNELS),
-        (SHARED * CHANNELS, list(range(CHANNELS)), None, NO_BIAS, (4 + 1) * CHANNELS),
-        (SHARED * CHANNELS, [-3] * CHANNELS, _biases(2**15), SHARED_MULTIPLIER, 4 + 4 * CHANNELS + 1),
-        (SHARED * CHANNELS, [-3] * CHANNELS, _biases(9), SHARED_MULTIPLIER | BIAS_16, 4 + 2 * CHANNELS + 1),
-        (SHARED, [-3], None, SHARED_MULTIPLIER | NO_BIAS, 4 + 1),
+        (OWN, [0] * CHANNELS, _biases(2**15), (17, 30, 0)),
+        (OWN, [0] * CHANNELS, _biases(2**15 - 1), (16, 30, 0)),
+        (OWN, [0] * CHANNELS, _biases(-(2**15)), (16, 30, 0)),
+        (OWN, [0] * CHANNELS, None, (0, 30, 0)),
+        ([2**30 + 2**29, 2**31 - 2**12] * 4, [0] * CHANNELS, None, (0, 18, 0)),
+        (SHARED * CHANNELS, list(range(-4, 4)), None, (0, 0, 3)),
+        (SHARED * CHANNELS, [-31, 30] * 4, [-(2**31), 2**31 - 1] * 4, (32, 0, 6)),
+        (SHARED, [-3], None, (0, 0, 0)),
+        ([2**29, 2**30] * 4, [-1, -2] * 4, [-1] * CHANNELS, (1, 1, 1)),
     ],
 )
-def test_numbers_of_the_channels_take_the_smallest_form(
-    multiplier: list[int], shift: list[int], biases: list[int] | None, flags: int, data_bytes: int
+def test_numbers_of_the_channels_take_the_fewest_bits(
+    multiplier: list[int], shift: list[int], biases: list[int] | None, bits: tuple[int, int, int]
 ) -> None:
-    blob = _blob(_operator(multiplier, shift, biases))
-    assert _flags(blob) == flags
+    blob = _blob(_operator(multiplier, shift, biases), 0)
     (offset,) = struct.unpack_from("<I", blob, HEADER_BYTES + 2 * TENSOR_BYTES + 24)
-    assert len(blob) == -(-(offset + data_bytes) // 4) * 4  # the numbers are the last thing in this blob
     assert offset == HEADER_BYTES + 2 * TENSOR_BYTES + OPERATOR_BYTES + 2 * CHANNELS  # after the weights
+    assert struct.unpack_from("<bBBB", blob, offset + 4) == (min(shift), *bits)
+    assert len(blob) == offset + 8 + -(-CHANNELS * sum(bits) // 32) * 4  # the last thing in this blob
 
 
 @pytest.mark.parametrize("largest", [2**31 - 1, 2**15, 2**15 - 1, 1 - 2**15, -(2**15), -(2**31)])
+@pytest.mark.parametrize("zero_point", [0, -128, 127])
 @pytest.mark.parametrize("shared", [False, True])
-def test_numbers_of_the_channels_come_back(largest: int, shared: bool) -> None:
+def test_numbers_of_the_channels_come_back(largest: int, zero_point: int, shared: bool) -> None:
     written = _operator(SHARED * CHANNELS if shared else OWN, [-3] * CHANNELS, _biases(largest))
-    (read,) = read_blob(_blob(written)).network.operators
+    (read,) = read_blob(_blob(written, zero_point)).network.operators
     assert isinstance(read, WeightedOperator)
     assert read.bias is not None
     assert read.bias.tolist() == _biases(largest)
     assert np.broadcast_to(read.multiplier, CHANNELS).tolist() == written.multiplier.tolist()
     assert np.broadcast_to(read.shift, CHANNELS).tolist() == written.shift.tolist()
     assert np.array_equal(read.weights, written.weights)
+
+
+def test_multipliers_too_far_apart() -> None:
+    operator = _operator([5] * 7 + [2**30 + 5], [0] * CHANNELS, None)
+    with pytest.raises(ModelError, match="multipliers from 5 to 1073741829 in one operator"):
+        channel_data(operator, 0)

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 
 CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, ADD, MUL, AVERAGE_POOL_2D = 1, 2, 3, 4, 5, 6
 MAX_POOL_2D, MEAN, PAD, COPY, LOOKUP, SOFTMAX = 7, 8, 9, 10, 11, 12
-SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 NO_TENSOR = 0xFFFF
 
 HEADER_FIELDS = {
@@ -37,7 +36,7 @@ TENSOR_FIELDS = {
 OPERATOR_FIELDS = {
     "kind": (0, "B"), "kernel": (1, "B"), "activation_min": (2, "b"), "activation_max": (3, "b"), "input": (4, "H"),
     "input2": (6, "H"), "output": (8, "H"), "tile": (10, "H"), "weights_offset": (12, "I"),
-    "weights_bits": (16, "I"), "weights_coding": (20, "B"), "flags": (21, "B"), "workspace": (22, "H"),
+    "weights_bits": (16, "I"), "weights_coding": (20, "B"), "zero": (21, "B"), "workspace": (22, "H"),
     "requantization_offset": (24, "I"), "code_table_offset": (28, "I"),
     "kernel_h": (32, "H"), "kernel_w": (34, "H"), "stride_h": (36, "H"), "stride_w": (38, "H"),
     "dilation_h": (40, "H"), "dilation_w": (42, "H"), "pad_top": (44, "H"), "pad_left": (46, "H"),
@@ -58,9 +57,10 @@ class CodeTable:
     lengths: list[int]  # of first_symbol, first_symbol + 1, ...
 
     def data(self) -> bytes:
-        nibbles = [*self.lengths, 0]
-        pairs = bytes(nibbles[i] | nibbles[i + 1] << 4 for i in range(0, len(self.lengths), 2))
-        return struct.pack("<bBH", self.first_symbol, max(self.lengths), len(self.lengths)) + pairs
+        longest = self.longest()
+        counts = [self.lengths.count(length) for length in range(1, longest + 1)]
+        head = struct.pack(f"<BBH{longest}H", longest, 0, self.used(), *counts)
+        return head + struct.pack(f"<{self.used()}b", *self.codes())
 
     def codes(self) -> dict[int, str]:
         """Symbol -> its bits."""
@@ -75,6 +75,12 @@ class CodeTable:
 
     def used(self) -> int:
         return sum(length != 0 for length in self.lengths)
+
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    def decoder_bytes(self) -> int:
+        return 512 + 4 * max(self.longest() - 8, 0)
 
 
 @dataclass
@@ -114,12 +120,35 @@ def huffman(values: Sequence[int], table: CodeTable | None = None) -> Weights:
     return Weights(2, len(text), struct.pack(f"<{len(units)}H", *units), table)
 
 
-def channels(scalings: Sequence[tuple[int, int]], biases: Sequence[int] | None, bias_16: bool = False) -> bytes:
-    """Per-channel requantisation data: (multiplier, shift) pairs; no biases with None."""
-    data = struct.pack(f"<{len(scalings)}I", *(multiplier for multiplier, _ in scalings))
-    if biases is not None:
-        data += struct.pack(f"<{len(biases)}{'h' if bias_16 else 'i'}", *biases)
-    return data + struct.pack(f"<{len(scalings)}b", *(shift for _, shift in scalings))
+def channels(
+    scalings: Sequence[tuple[int, int]], biases: Sequence[int], weights: Sequence[int] = (), zero_point: int = 0
+) -> bytes:
+    """Requantisation data of the kinds with weights: (multiplier, shift) pairs; a single one for all channels.
+
+    The biases are for (input - zero point) * weight; weights of all channels are needed if the zero point is not 0.
+    """
+    count = len(biases)
+    per_channel = len(weights) // count
+    sums = [sum(weights[c * per_channel : (c + 1) * per_channel]) for c in range(count)]
+    folded = [(bias - zero_point * total + 2**31) % 2**32 - 2**31 for bias, total in zip(biases, sums, strict=True)]
+    multipliers = [multiplier for multiplier, _ in scalings]
+    base, bits = multipliers[0], 0
+    if len(set(multipliers)) > 1:
+        base = min(1 << 30, *multipliers)
+        while any((multiplier - base) % (1 << (30 - bits)) for multiplier in multipliers):
+            bits += 1
+    least = min(shift for _, shift in scalings)
+    widths = (
+        max((1 + max(bias, ~bias).bit_length() for bias in folded if bias), default=0),
+        bits,
+        max(shift - least for _, shift in scalings).bit_length(),
+    )
+    stream = place = 0
+    for bias, (multiplier, shift) in zip(folded, [*scalings, *scalings[-1:] * (count - len(scalings))], strict=True):
+        for number, width in zip((bias, (multiplier - base) >> (30 - bits), shift - least), widths, strict=True):
+            stream |= (number & ((1 << width) - 1)) << place
+            place += width
+    return struct.pack("<IbBBB", base, least, *widths) + stream.to_bytes((place + 31) // 32 * 4, "little")
 
 
 def scalings(*pairs: tuple[int, int]) -> bytes:
@@ -160,7 +189,6 @@ class Operator:
     input2: int = NO_TENSOR
     parameters: bytes = b""
     clamp: tuple[int, int] = (-128, 127)
-    flags: int = 0
     weights: Weights | None = None
     tile: int = 0
     requantization: bytes = b""
@@ -210,8 +238,7 @@ def scratch_bytes(operator: Operator, tensors: Sequence[Tensor]) -> int:
     held = 4 * operator.workspace
     if operator.weights is None or operator.weights.table is None:
         return held
-    used = operator.weights.table.used()
-    decoder = 320 + (used + 3) // 4 * 4
+    decoder = operator.weights.table.decoder_bytes()
     return decoder + (held if operator.kernel else operator.tile * weights_per_channel(operator, tensors))
 
 
@@ -257,15 +284,15 @@ def build(
             operator.tile = tensors[operator.output].shape[-1]
         scratch = max(scratch, scratch_bytes(operator, tensors))
         struct.pack_into(
-            "<BBbbHHHHIIBBHII16s", body, operators_offset + 48 * index, operator.kind, operator.kernel, *operator.clamp,
+            "<BBbbHHHHIIBxHII16s", body, operators_offset + 48 * index, operator.kind, operator.kernel, *operator.clamp,
             operator.input, operator.input2, operator.output, operator.tile, weights_offset, weights.bits,
-            weights.coding, operator.flags, operator.workspace, requantization_offset, table_offset,
+            weights.coding, operator.workspace, requantization_offset, table_offset,
             operator.parameters,
         )  # fmt: skip
     golden_offset = append("golden", b"".join(golden)) if golden else 0
     metadata_offset = append("metadata", metadata) if metadata else 0
     if any(operator.weights and operator.weights.table for operator in operators):
-        body.extend(bytes(2))  # decoders read on for one unit
+        body.extend(bytes(4))  # decoders read on for two units
     body.extend(bytes(-len(body) % 4))
     struct.pack_into(
         "<4sHHIIIIHHBBHIIIII", body, 0, b"SMG\x1a", 1, 64, len(body), 0, arena_end, scratch, len(tensors),

@@ -17,7 +17,7 @@ def conv_2d(weights: b.Weights | None = None) -> Blob:
         [
             Operator(
                 b.CONV_2D, 0, 1, parameters=b.window((2, 2)), weights=weights or b.raw(values), clamp=(-100, 100),
-                requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30]),
+                requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30], values, -3),
             )
         ],
         golden=[bytes(18 + 12)],
@@ -33,7 +33,7 @@ def conv_2d_huffman() -> Blob:
         [
             Operator(
                 b.CONV_2D, 0, 1, parameters=b.window((2, 2)), weights=b.huffman(values), clamp=(-100, 100),
-                tile=2, requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30]),
+                tile=2, requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30], values, -3),
             )
         ],
     )  # fmt: skip
@@ -44,34 +44,38 @@ def conv_2d_pairs() -> Blob:
     values = [(7 * i) % 11 - 5 for i in range(24)]
     operator = Operator(
         b.CONV_2D, 0, 1, parameters=b.window((2, 2)), weights=b.huffman(values), clamp=(-100, 100), kernel=1, tile=2,
-        workspace=4 + 6 * 4 + 5, requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30]),
+        workspace=4 + 6 * 3 + 5, requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30], values, -3),
     )  # fmt: skip
     return b.build([Tensor((1, 3, 3, 2), zero_point=-3, scale=0.5), Tensor((1, 2, 2, 3), zero_point=4)], [operator])
 
 
 def depthwise_conv_2d_pairs() -> Blob:
     """5x4x2 -> 5x4x4 with padding and kernel 1, one pair of rows in a block."""
+    values = [i % 5 - 2 for i in range(36)]
     return b.build(
         [Tensor((1, 5, 4, 2), zero_point=5), Tensor((1, 5, 4, 4))],
         [
             Operator(
-                b.DEPTHWISE_CONV_2D, 0, 1, parameters=b.window((3, 3), pad=(1, 1)), flags=b.BIAS_16, kernel=1, tile=1,
-                workspace=3 * 6, weights=b.raw([i % 5 - 2 for i in range(36)]),
-                requantization=b.channels([b.QUARTER] * 4, [1, -2, 300, -400], bias_16=True),
+                b.DEPTHWISE_CONV_2D, 0, 1, parameters=b.window((3, 3), pad=(1, 1)), kernel=1, tile=1,
+                workspace=3 * 6, weights=b.raw(values),
+                requantization=b.channels([b.QUARTER] * 4, [1, -2, 300, -400], values, 5),
             )
         ],
     )  # fmt: skip
 
 
 def depthwise_conv_2d() -> Blob:
-    """4x4x2 -> 4x4x4 with padding, two outputs for each input channel, 16-bit biases."""
+    """4x4x2 -> 4x4x4 with padding, two outputs for each input channel, different multipliers."""
+    values = [i % 5 - 2 for i in range(36)]
     return b.build(
         [Tensor((1, 4, 4, 2), zero_point=5), Tensor((1, 4, 4, 4))],
         [
             Operator(
-                b.DEPTHWISE_CONV_2D, 0, 1, parameters=b.window((3, 3), pad=(1, 1)), flags=b.BIAS_16,
-                weights=b.raw([i % 5 - 2 for i in range(36)]),
-                requantization=b.channels([b.QUARTER] * 4, [1, -2, 300, -400], bias_16=True),
+                b.DEPTHWISE_CONV_2D, 0, 1, parameters=b.window((3, 3), pad=(1, 1)),
+                weights=b.raw(values),
+                requantization=b.channels(
+                    [b.QUARTER, (0x60000000, -1), (0x48000000, 0), b.HALF], [1, -2, 300, -400], values, 5
+                ),
             )
         ],
     )  # fmt: skip
@@ -83,11 +87,21 @@ def fully_connected() -> Blob:
         [Tensor((2, 3)), Tensor((2, 4))],
         [
             Operator(
-                b.FULLY_CONNECTED, 0, 1, flags=b.SHARED_MULTIPLIER | b.NO_BIAS, weights=b.raw(list(range(-6, 6))),
-                requantization=b.channels([b.HALF], None),
+                b.FULLY_CONNECTED, 0, 1, weights=b.raw(list(range(-6, 6))),
+                requantization=b.channels([b.HALF], [0] * 4),
             )
         ],
     )  # fmt: skip
+
+
+def fully_connected_streamed() -> Blob:
+    """1x5 -> 1x6 with kernel 1: the weights of four channels for input 0, for input 1, ..., then of the last two."""
+    values = [(5 * i) % 9 - 4 for i in range(30)]
+    operator = Operator(
+        b.FULLY_CONNECTED, 0, 1, kernel=1, tile=1, weights=b.huffman(values),
+        requantization=b.channels([b.HALF] * 6, list(range(6))),
+    )  # fmt: skip
+    return b.build([Tensor((5,)), Tensor((6,))], [operator])
 
 
 def _binary(kind: int, requantization: bytes, kernel: int = 0) -> Blob:
@@ -169,7 +183,7 @@ SAMPLES: dict[str, Callable[[], Blob]] = {
     function.__name__: function
     for function in (
         conv_2d, conv_2d_huffman, conv_2d_pairs, depthwise_conv_2d, depthwise_conv_2d_pairs,
-        fully_connected, add, linear_add, mul, average_pool_2d, max_pool_2d, mean,
+        fully_connected, fully_connected_streamed, add, linear_add, mul, average_pool_2d, max_pool_2d, mean,
         pad, copy, lookup, softmax,
     )
 }  # fmt: skip

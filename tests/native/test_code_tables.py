@@ -23,6 +23,7 @@ def code_blob(table: CodeTable, values: list[int], bits: int | None = None) -> B
     return b.build(
         [Tensor((len(values),)), Tensor((1,))],
         [Operator(b.FULLY_CONNECTED, 0, 1, weights=weights, requantization=b.channels([b.ONE], [0]))],
+        golden=[bytes(len(values) + 1)],
     )
 
 
@@ -45,10 +46,18 @@ def test_completeness(engine: HostEngine, lengths: list[int], status: str | None
     refuse(engine, bytes(code_blob(CodeTable(0, lengths), [first]).data), status)
 
 
-def test_symbols_up_to_127(engine: HostEngine) -> None:
-    refuse(engine, bytes(code_blob(CodeTable(126, [1, 1]), [126, 127]).data), None)
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+def test_symbols_and_counts_go_together(engine: HostEngine, count: int) -> None:
     blob = code_blob(CodeTable(126, [1, 1]), [126, 127])
-    struct.pack_into("<b", blob.data, blob.places["table 0"], 127)
+    refuse(engine, bytes(blob.data), None)
+    struct.pack_into("<H", blob.data, blob.places["table 0"] + 2, count)
+    refuse(engine, blob.sealed(), "BAD_CODE_TABLE")
+
+
+@pytest.mark.parametrize("longest", [0, 2, 16])
+def test_longest_length(engine: HostEngine, longest: int) -> None:
+    blob = code_blob(CodeTable(0, [1, 1]), [0, 1] * 50)
+    struct.pack_into("<B", blob.data, blob.places["table 0"], longest)
     refuse(engine, blob.sealed(), "BAD_CODE_TABLE")
 
 

@@ -71,7 +71,7 @@ def classifier() -> b.Blob:
     operators = [
         Operator(
             b.CONV_2D, 0, 2, parameters=b.window((1, 1)), weights=b.huffman([1, -1]), tile=1,
-            requantization=b.channels([b.ONE, b.ONE], [0, 0]),
+            requantization=b.channels([b.ONE], [0, 0], [1, -1], 1),
         ),
         Operator(b.LOOKUP, 2, 3, weights=b.raw(negate)),
         Operator(

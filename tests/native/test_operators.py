@@ -11,6 +11,7 @@ import blob_builder as b
 import sample_blobs
 from blob_builder import HALF, ONE, QUARTER, Operator, Tensor
 from host_engine import HostEngine
+from smidgen.requantization import requantize, wrap_int32
 
 
 def run(engine: HostEngine, blob: b.Blob, *inputs: list[int]) -> list[int]:
@@ -23,7 +24,7 @@ def convolution(
     tensors: list[Tensor], weights: list[int], parameters: bytes, scalings: list[tuple[int, int]], biases: list[int],
     kind: int = b.CONV_2D, clamp: tuple[int, int] = (-128, 127),
 ) -> b.Blob:  # fmt: skip
-    requantization = b.channels(scalings, biases)
+    requantization = b.channels(scalings, biases, weights, tensors[0].zero_point)
     operator = Operator(
         kind, 0, 1, parameters=parameters, weights=b.raw(weights), requantization=requantization, clamp=clamp
     )
@@ -84,6 +85,28 @@ def test_conv_2d(engine: HostEngine) -> None:
     assert run(engine, blob, [1, 2, 3, 4, 5, 6]) == [26, 53, 36, 53]
 
 
+@pytest.mark.parametrize(
+    ("scalings", "biases"),
+    [
+        ([HALF], [0] * 5),  # no bits at all
+        ([HALF], [1, 0, -1, 0, -2]),  # 2 bits: entries cross no words
+        ([(2**30, 0), (2**31 - 1, 1), (2**30 + 1, -2), (2**30, 3), (2**30, -3)], [-(2**20), 9, 2**20 - 1, 0, 0]),
+        ([(2**30, 0), (2**30 + 2**14, 31), (2**30, 1), (2**30, -32), (2**30, -1)], [2**31 - 1, -(2**31), 5, -6, 7]),
+        ([(3, 0), (2**30, 1), (1, 31), (2, 30), (2**30, 0)], [2**31 - 1, -5, -(2**31), 2**30, 99]),
+        ([(2**30, 0), (2**30 + 2**29, -31), (2**30, -30), (2**30, -7), (2**30, 0)], [0] * 5),
+    ],
+)
+def test_numbers_of_the_channels(engine: HostEngine, scalings: list[tuple[int, int]], biases: list[int]) -> None:
+    """Entries of 0 to 68 bits, whose fields cross words anywhere, against the definition of requantisation."""
+    tensors = [Tensor((1, 1, 1, 1)), Tensor((1, 1, 1, 5), zero_point=3)]
+    blob = convolution(tensors, [0] * 5, b.window((1, 1)), scalings, biases)
+    expected = [
+        int(np.clip(wrap_int32(requantize(bias, multiplier, shift) + 3), -128, 127))
+        for bias, (multiplier, shift) in zip(biases, scalings * 5 if len(scalings) == 1 else scalings, strict=True)
+    ]
+    assert run(engine, blob, [9]) == expected
+
+
 def test_conv_2d_input_channels_are_innermost(engine: HostEngine) -> None:
     tensors = [Tensor((1, 1, 2, 2)), Tensor((1, 1, 1, 1))]
     blob = convolution(tensors, [1, 10, 2, 20], b.window((1, 2)), [ONE], [0])
@@ -130,12 +153,10 @@ def test_depthwise_conv_2d(engine: HostEngine) -> None:
     assert run(engine, blob, [1, 2, 3, 4]) == [4, 8, 5 + 18, 7 + 24 + 1]
 
 
-def test_depthwise_conv_2d_biases_of_16_bits_and_padding(engine: HostEngine) -> None:
-    operator = Operator(
-        b.DEPTHWISE_CONV_2D, 0, 1, parameters=b.window((1, 3), pad=(0, 1)), flags=b.BIAS_16 | b.SHARED_MULTIPLIER,
-        weights=b.raw([1, 2, 3]), requantization=b.channels([ONE], [-300], bias_16=True),
-    )  # fmt: skip
-    blob = b.build([Tensor((1, 1, 3, 1), zero_point=-100), Tensor((1, 1, 3, 1))], [operator])
+def test_depthwise_conv_2d_padding(engine: HostEngine) -> None:
+    tensors = [Tensor((1, 1, 3, 1), zero_point=-100), Tensor((1, 1, 3, 1))]
+    parameters = b.window((1, 3), pad=(0, 1))
+    blob = convolution(tensors, [1, 2, 3], parameters, [ONE], [-300], kind=b.DEPTHWISE_CONV_2D)
     # x + 100 = 100 0 30: (200 + 0, 100 + 0 + 90, 0 + 60) - 300
     assert run(engine, blob, [0, -100, -70]) == [-100, -110, -128]
 
@@ -148,7 +169,7 @@ def test_fully_connected(engine: HostEngine) -> None:
 
 def test_fully_connected_takes_any_shape_of_input(engine: HostEngine) -> None:
     operator = Operator(
-        b.FULLY_CONNECTED, 0, 1, weights=b.raw([1] * 8), requantization=b.channels([ONE] * 2, [0, 1]),
+        b.FULLY_CONNECTED, 0, 1, weights=b.raw([1] * 8), requantization=b.channels([ONE], [0, 1], [1] * 8, -1),
     )  # fmt: skip
     blob = b.build([Tensor((1, 2, 2, 1), zero_point=-1), Tensor((2,))], [operator])
     assert run(engine, blob, [1, 2, 3, 4]) == [14, 15]

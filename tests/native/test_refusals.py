@@ -31,6 +31,15 @@ def data(place: str, offset: int, code: str, value: int) -> Change:
     return lambda blob: struct.pack_into("<" + code, blob.data, blob.places[place] + offset, value)
 
 
+def several_rows(blob: b.Blob) -> None:
+    """Two rows in place of one."""
+    for index in (0, 1):
+        blob.set_tensor(index, "w", 2)
+        blob.set_tensor(index, "rank", 2)
+    blob.set_tensor(1, "offset", 10)
+    blob.set_header("arena_bytes", 22)
+
+
 # sample, change, status, place
 HEADER_RULES = [
     ("conv_2d", header("magic", 0x1A474D54), "BAD_MAGIC"),
@@ -106,7 +115,9 @@ OPERATOR_RULES = [
     ("conv_2d", operator("kind", 255), "BAD_KIND"),
     ("conv_2d", operator("kernel", 2), "BAD_KERNEL"),
     ("conv_2d", operator("kernel", 1), "BAD_WORKSPACE"),
-    ("fully_connected", operator("kernel", 1), "BAD_KERNEL"),
+    ("fully_connected", operator("kernel", 1), "BAD_TILE"),
+    ("fully_connected", operator("kernel", 2), "BAD_KERNEL"),
+    ("add", operator("kernel", 1), "BAD_KERNEL"),
     ("softmax", operator("kernel", 255), "BAD_KERNEL"),
     ("add", operator("kernel", 2), "BAD_KERNEL"),
     ("mul", operator("kernel", 1), "BAD_KERNEL"),
@@ -127,14 +138,9 @@ OPERATOR_RULES = [
     ("copy", operator("activation_min", 0), "BAD_CLAMP"),
     ("lookup", operator("activation_max", 0), "BAD_CLAMP"),
     ("softmax", operator("activation_max", 126), "BAD_CLAMP"),
-    ("conv_2d", operator("flags", 6), "BAD_FLAGS"),
-    ("conv_2d", operator("flags", 8), "BAD_FLAGS"),
-    ("conv_2d", operator("flags", 0x80), "BAD_FLAGS"),
-    ("fully_connected", operator("flags", 15), "BAD_FLAGS"),
-    ("add", operator("flags", 1), "BAD_FLAGS"),
-    ("mean", operator("flags", 4), "BAD_FLAGS"),
-    ("lookup", operator("flags", 1), "BAD_FLAGS"),
-    ("lookup", operator("flags", 8), "BAD_FLAGS"),
+    ("conv_2d", operator("zero", 1), "NOT_ZERO"),
+    ("fully_connected", operator("zero", 0x80), "NOT_ZERO"),
+    ("lookup", operator("zero", 4), "NOT_ZERO"),
     ("conv_2d", operator("workspace", 0x100), "NOT_ZERO"),
     ("softmax", operator("workspace", 1), "NOT_ZERO"),
     ("fully_connected", operator("first_parameter", 1), "NOT_ZERO"),
@@ -194,12 +200,24 @@ OPERATOR_RULES = [
     ("conv_2d", operator("requantization_offset", 0), "OUTSIDE_BLOB"),
     ("conv_2d", operator("requantization_offset", 0xFFFFFFFC), "OUTSIDE_BLOB"),
     ("conv_2d", operator("requantization_offset", 1), "BAD_OFFSET"),
-    ("conv_2d", data("requantization 0", 8, "I", 1 << 31), "BAD_MULTIPLIER"),
-    ("conv_2d", data("requantization 0", 24, "b", 31), "BAD_SHIFT"),
-    ("conv_2d", data("requantization 0", 26, "b", -32), "BAD_SHIFT"),
-    ("depthwise_conv_2d", data("requantization 0", 27, "b", 127), "BAD_SHIFT"),
-    ("fully_connected", data("requantization 0", 4, "b", -128), "BAD_SHIFT"),
+    ("conv_2d", data("requantization 0", 0, "I", 0x7FFFFFFF), None),  # no bits are added to it
+    ("conv_2d", data("requantization 0", 0, "I", 0x80000000), "BAD_MULTIPLIER"),
     ("fully_connected", data("requantization 0", 0, "I", 0xFFFFFFFF), "BAD_MULTIPLIER"),
+    # Three bits for the multiplier: up to 7/8 of 2^30 are added.
+    ("depthwise_conv_2d", data("requantization 0", 0, "I", 0x47FFFFFF), None),
+    ("depthwise_conv_2d", data("requantization 0", 0, "I", 0x48000000), "BAD_MULTIPLIER"),
+    ("conv_2d", data("requantization 0", 4, "b", -32), None),
+    ("conv_2d", data("requantization 0", 4, "b", -33), "BAD_SHIFT"),
+    ("conv_2d", data("requantization 0", 4, "b", 28), None),  # two bits add 3
+    ("conv_2d", data("requantization 0", 4, "b", 29), "BAD_SHIFT"),
+    ("fully_connected", data("requantization 0", 4, "b", 31), None),
+    ("fully_connected", data("requantization 0", 4, "b", 32), "BAD_SHIFT"),
+    ("conv_2d", data("requantization 0", 5, "B", 33), "BAD_ENTRY"),
+    ("conv_2d", data("requantization 0", 6, "B", 31), "BAD_ENTRY"),
+    ("conv_2d", data("requantization 0", 7, "B", 7), "BAD_ENTRY"),
+    ("depthwise_conv_2d", data("requantization 0", 6, "B", 30), "OUTSIDE_BLOB"),
+    ("conv_2d", operator("requantization_offset", 232), "OUTSIDE_BLOB"),
+    ("depthwise_conv_2d", data("requantization 0", 15, "B", 0xFF), "NOT_ZERO"),  # behind the last entry
     ("add", data("requantization 0", 4, "i", 1), "BAD_SHIFT"),
     ("add", data("requantization 0", 12, "i", -32), "BAD_SHIFT"),
     ("add", data("requantization 0", 20, "i", 1), "BAD_SHIFT"),
@@ -212,7 +230,6 @@ OPERATOR_RULES = [
     ("mul", operator("requantization_offset", 0), "OUTSIDE_BLOB"),
     ("mean", data("requantization 0", 4, "i", -32), "BAD_SHIFT"),
     ("mean", operator("requantization_offset", 0), "OUTSIDE_BLOB"),
-    ("mean", operator("flags", 8), "BAD_FLAGS"),
     ("softmax", data("requantization 0", 4, "i", 32), "BAD_SHIFT"),
     ("softmax", data("requantization 0", 4, "i", -1), "BAD_SHIFT"),
     ("softmax", data("requantization 0", 8, "i", 1), "BAD_MULTIPLIER"),
@@ -246,12 +263,18 @@ OPERATOR_RULES = [
     ("conv_2d_pairs", operator("tile", 1), None),
     ("conv_2d_pairs", operator("tile", 3), "BAD_WORKSPACE"),
     ("conv_2d_pairs", operator("tile", 0xFFFF), "BAD_WORKSPACE"),
-    ("conv_2d_pairs", operator("workspace", 4 + 6 * 4 - 1), "BAD_WORKSPACE"),
+    ("conv_2d_pairs", operator("workspace", 4 + 6 * 3 - 1), "BAD_WORKSPACE"),
     ("conv_2d_pairs", operator("workspace", 0), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("workspace", 17), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("tile", 2), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("dilation_h", 2), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("dilation_w", 2), "BAD_WINDOW"),
+    ("fully_connected_streamed", operator("tile", 0), "BAD_TILE"),
+    ("fully_connected_streamed", operator("tile", 2), "BAD_TILE"),
+    ("fully_connected_streamed", operator("workspace", 1), "NOT_ZERO"),
+    ("fully_connected_streamed", several_rows, "BAD_SIZE"),
+    ("fully_connected_streamed", operator("weights_coding", 1), "BAD_CODING"),
+    ("fully_connected", operator("workspace", 1), "NOT_ZERO"),
     # Huffman codes
     ("conv_2d_huffman", operator("weights_offset", 0xFFFFFFFE), "OUTSIDE_BLOB"),
     ("conv_2d_huffman", operator("weights_offset", 101), "BAD_OFFSET"),
@@ -261,15 +284,17 @@ OPERATOR_RULES = [
     ("conv_2d_huffman", operator("weights_bits", 23), "BAD_STREAM"),
     ("conv_2d_huffman", operator("weights_bits", 0), "BAD_STREAM"),
     ("conv_2d_huffman", operator("weights_bits", 0xFFFFFFFF), "OUTSIDE_BLOB"),
-    ("conv_2d_huffman", data("table 0", 0, "b", 127), "BAD_CODE_TABLE"),
-    ("conv_2d_huffman", data("table 0", 1, "B", 0), "BAD_CODE_TABLE"),
-    ("conv_2d_huffman", data("table 0", 1, "B", 2), "BAD_CODE_TABLE"),
-    ("conv_2d_huffman", data("table 0", 1, "B", 16), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 0, "B", 0), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 0, "B", 2), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 0, "B", 255), "OUTSIDE_BLOB"),
+    ("conv_2d_huffman", data("table 0", 1, "B", 1), "NOT_ZERO"),
     ("conv_2d_huffman", data("table 0", 2, "H", 0), "BAD_CODE_TABLE"),
     ("conv_2d_huffman", data("table 0", 2, "H", 0xFFFF), "OUTSIDE_BLOB"),
-    ("conv_2d_huffman", data("table 0", 4, "B", 0x11), "INCOMPLETE_CODE"),
-    ("conv_2d_huffman", data("table 0", 4, "B", 0), "INCOMPLETE_CODE"),
-    ("conv_2d_huffman", data("table 0", 9, "B", 0x14), "NOT_ZERO"),
+    ("conv_2d_huffman", data("table 0", 8, "I", 6 << 16 | 5), None),
+    ("conv_2d_huffman", data("table 0", 8, "I", 5 << 16 | 6), "INCOMPLETE_CODE"),
+    ("conv_2d_huffman", data("table 0", 8, "I", 7 << 16 | 4), "INCOMPLETE_CODE"),
+    ("conv_2d_huffman", data("table 0", 8, "I", 11), "BAD_CODE_TABLE"),
+    ("conv_2d_huffman", data("table 0", 4, "I", 0xFFFFFFFF), "BAD_CODE_TABLE"),
 ]  # fmt: skip
 
 
@@ -327,6 +352,16 @@ def test_unaligned_blob(engine: HostEngine, skew: int) -> None:
     ("sample", "change", "expected"),
     [
         ("mul", data("requantization 0", 4, "i", -40), "operator 0: shift is out of range (found -40, expected -31)"),
+        (
+            "depthwise_conv_2d",
+            data("requantization 0", 4, "b", 31),
+            "operator 0: shift is out of range (found 31, expected 30)",
+        ),
+        (
+            "conv_2d",
+            data("requantization 0", 5, "B", 33),
+            "operator 0: numbers of the channels have too many bits (found 33, expected 32)",
+        ),
         ("mul", operator("output", 3), "operator 0: tensor index is wrong (found 3, expected 2)"),
         ("conv_2d", operator("tile", 9), "operator 0: size of a tile is out of range (found 9, expected 3)"),
         (
@@ -338,7 +373,7 @@ def test_unaligned_blob(engine: HostEngine, skew: int) -> None:
         ("conv_2d", tensor(1, "offset", 19), "tensor 1: tensor does not fit in the arena (found 31, expected 30)"),
         ("conv_2d", header("version", 2), "header: format version is not supported (found 2, expected 1)"),
         ("conv_2d_huffman", header("scratch_bytes", 8), "header: scratch size does not match the operators (found 8, "),
-        ("conv_2d_huffman", data("table 0", 4, "B", 0), "operator 0: code table is not complete"),
+        ("conv_2d_huffman", data("table 0", 8, "I", 7 << 16 | 4), "operator 0: code table is not complete"),
         ("softmax", tensor(1, "zero_point", 5), "operator 0: zero point is wrong (found 5, expected -128)"),
         ("pad", operator("before_w", 5), "operator 0: shapes of input and output do not go together (found 3, "),
     ],

@@ -20,8 +20,8 @@ class WeightStorage:
     bits: int  # exact length
     code_table_offset: int  # 0 for raw
     kernel: int
-    tile: int  # kernel 0: output channels decoded at a time; kernel 1: pairs of output rows in a block
-    workspace_bytes: int  # of kernel 1, for what it gathers and compiles; 0 for kernel 0
+    tile: int  # kernel 0: output channels decoded at a time; kernel 1: pairs of output rows in a block, or 1
+    workspace_bytes: int  # of kernel 1 of the convolutions, for what it gathers and compiles; 0 for kernel 0
     scratch_bytes: int  # all working memory while the operator runs, the decoding table included
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from smidgen.blob.reader_bytes import BlobBytes, require
 from smidgen.blob.reader_records import OperatorRecord, TensorRecord
-from smidgen.blob.reader_weights import BIAS_16, NO_BIAS, RAW, SHARED_MULTIPLIER, WeightReader
+from smidgen.blob.reader_weights import RAW, WeightReader
 from smidgen.network import Kind
 from smidgen.requantization import MAX_SHIFT, MIN_SHIFT
 
 NO_TENSOR = 0xFFFF
-PLAIN_KERNEL, PAIRS_KERNEL = 0, 1
+PLAIN_KERNEL, PAIRS_KERNEL, STREAMED_KERNEL = 0, 1, 1  # pairs: of convolutions; streamed: of FULLY_CONNECTED
 LINEAR_KERNEL = 1  # of ADD
 
 _WINDOW_BYTES = 16
@@ -27,24 +27,23 @@ class KindFields:
     weights: bool = False
     table: bool = False
     requantization: bool = False
-    flags: int = 0
     parameter_bytes: int = 0
     kernels: tuple[int, ...] = (PLAIN_KERNEL,)
 
 
-_WEIGHT_FLAGS = SHARED_MULTIPLIER | BIAS_16 | NO_BIAS
 _CONVOLUTION = KindFields(
     clamp=True,
     weights=True,
     requantization=True,
-    flags=_WEIGHT_FLAGS,
     parameter_bytes=_WINDOW_BYTES,
     kernels=(PLAIN_KERNEL, PAIRS_KERNEL),
 )
 _FIELDS = {
     Kind.CONV_2D: _CONVOLUTION,
     Kind.DEPTHWISE_CONV_2D: _CONVOLUTION,
-    Kind.FULLY_CONNECTED: KindFields(clamp=True, weights=True, requantization=True, flags=_WEIGHT_FLAGS),
+    Kind.FULLY_CONNECTED: KindFields(
+        clamp=True, weights=True, requantization=True, kernels=(PLAIN_KERNEL, STREAMED_KERNEL)
+    ),
     Kind.ADD: KindFields(
         clamp=True, input2=True, requantization=True, parameter_bytes=4, kernels=(PLAIN_KERNEL, LINEAR_KERNEL)
     ),
@@ -146,8 +145,7 @@ def check_unused_fields(source: OperatorSource) -> None:
     )
     if record.kernel == PLAIN_KERNEL or not fields.weights:
         source.require_equal("workspace", record.workspace, 0)
-    unknown_flags = record.flags & ~fields.flags
-    source.require(unknown_flags == 0, f"flags {unknown_flags:#x} do not belong to this kind")
+    source.require_equal("byte 21", record.zero, 0)
     rest = record.parameters[fields.parameter_bytes :]
     source.require(not any(rest), f"unused parameter bytes are {rest.hex(' ')}, expected zeros")
     if not fields.input2:

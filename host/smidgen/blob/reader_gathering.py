@@ -16,13 +16,17 @@ class Gathering:
     decoded_channels: int
 
     @staticmethod
-    def of(window: WindowParameters, output_width: int, channels: int, decoded_channels: int, tile: int) -> Gathering:
-        """channels: of the input, that a row holds. tile: pairs of output rows in a block."""
+    def of(
+        window: WindowParameters, output_size: tuple[int, int], channels: int, decoded_channels: int, tile: int
+    ) -> Gathering:
+        """output_size: height, width. channels: of the input, that a row holds. tile: pairs of rows in a block."""
         (kernel_h, kernel_w), (stride_h, stride_w) = window.kernel, window.stride
         pointwise = window.kernel == window.stride == (1, 1)
+        output_height, output_width = output_size
         pixels = 1 if pointwise else (output_width - 1) * stride_w + kernel_w
+        pairs = (output_height * (output_width if pointwise else 1) + 1) // 2
         taps_h = (kernel_h - 1) * window.dilation[0] + 1
-        period = min(taps_h, 2 * stride_h)
+        period = min(taps_h, (1 if tile >= pairs else 2) * stride_h)
         return Gathering(pixels * channels, (tile - 1) * period + taps_h, decoded_channels)
 
     def needed_bytes(self, coded_weights_per_channel: int) -> int:

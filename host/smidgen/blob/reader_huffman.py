@@ -11,35 +11,32 @@ from numpy.typing import NDArray
 from smidgen.blob.reader_bytes import BlobBytes, require
 
 MAX_CODE_LENGTH = 15
-_TABLE_HEAD = struct.Struct("<bBH")
+_TABLE_HEAD = struct.Struct("<BBH")
 _REFILL_BYTES = 4
 
 
 @dataclass(frozen=True)
 class CodeTable:
-    """lengths[i] is the length in bits of the code of symbol first_symbol + i, 0 for a symbol that has none."""
+    """counts[i] codes have i + 1 bits; symbols are in the order of their codes, the first of which is all zeros."""
 
-    first_symbol: int
-    max_length: int
-    lengths: tuple[int, ...]
+    counts: tuple[int, ...]
+    symbols: tuple[int, ...]
 
     @property
-    def used(self) -> int:
-        """Number of symbols that have a code."""
-        return sum(length > 0 for length in self.lengths)
+    def max_length(self) -> int:
+        """The longest code, in bits."""
+        return len(self.counts)
 
     def lookup(self) -> list[int]:
         """symbol << 4 | length, by the next max_length bits of the stream; symbols as u8.
 
-        Canonical codes ascend in the order of (length, symbol), so the entries of one code after the other
-        fill the table from the front, and a complete code fills it exactly.
+        Canonical codes ascend, so the entries of one code after the other fill the table from the front, and a
+        complete code fills it exactly.
         """
         entries: list[int] = []
-        for length in range(1, self.max_length + 1):
-            for index, symbol_length in enumerate(self.lengths):
-                if symbol_length == length:
-                    entry = ((self.first_symbol + index) & 0xFF) << 4 | length
-                    entries += [entry] * (1 << (self.max_length - length))
+        lengths = (length for length, count in enumerate(self.counts, 1) for _ in range(count))
+        for symbol, length in zip(self.symbols, lengths, strict=True):
+            entries += [(symbol & 0xFF) << 4 | length] * (1 << (self.max_length - length))
         return entries
 
 
@@ -47,33 +44,25 @@ def read_code_table(blob: BlobBytes, offset: int, operator: int) -> CodeTable:
     """The code table at an offset, complete and canonical. `operator` is the one that names it."""
     subject = f"code table of operator {operator}"
     head = blob.view(subject, offset, _TABLE_HEAD.size, alignment=4)
-    first_symbol, max_length, symbol_count = _TABLE_HEAD.unpack(head)
+    max_length, zero, symbol_count = _TABLE_HEAD.unpack(head)
     require(1 <= max_length <= MAX_CODE_LENGTH, subject, f"max_length is {max_length}, expected 1 .. {MAX_CODE_LENGTH}")
-    require(1 <= symbol_count <= 256, subject, f"symbol_count is {symbol_count}, expected 1 .. 256")
-    last_symbol = first_symbol + symbol_count - 1
-    require(
-        last_symbol <= 127,
-        subject,
-        f"{symbol_count} symbols from {first_symbol} end at {last_symbol}, the limit is 127",
-    )
-    size = _TABLE_HEAD.size + (symbol_count + 1) // 2
-    packed = blob.section(subject, offset, size, "code table", operator=operator)[_TABLE_HEAD.size :]
-    halves = [half for byte in packed for half in (byte & 15, byte >> 4)]
-    require(not any(halves[symbol_count:]), subject, f"the unused half of its last byte is {halves[-1]}, expected 0")
-    table = CodeTable(first_symbol, max_length, tuple(halves[:symbol_count]))
+    require(zero == 0, subject, f"its second byte is {zero}, expected 0")
+    require(2 <= symbol_count <= 256, subject, f"symbol_count is {symbol_count}, expected 2 .. 256")
+    size = _TABLE_HEAD.size + 2 * max_length + symbol_count
+    body = blob.section(subject, offset, size, "code table", operator=operator)[_TABLE_HEAD.size :]
+    counts = struct.unpack_from(f"<{max_length}H", body)
+    symbols = struct.unpack_from(f"<{symbol_count}b", body, 2 * max_length)
+    table = CodeTable(counts, symbols)
     _check_code(subject, table)
     return table
 
 
 def _check_code(subject: str, table: CodeTable) -> None:
-    longest = max(table.lengths)
-    require(
-        longest == table.max_length,
-        subject,
-        f"max_length is {table.max_length}, but the longest code has {longest} bits",
-    )
+    count, symbol_count = sum(table.counts), len(table.symbols)
+    require(count == symbol_count, subject, f"it counts {count} codes, but symbol_count is {symbol_count}")
+    require(table.counts[-1] > 0, subject, f"max_length is {table.max_length}, but no code has so many bits")
     whole = 1 << table.max_length
-    assigned = sum(whole >> length for length in table.lengths if length)
+    assigned = sum(count << (table.max_length - length) for length, count in enumerate(table.counts, 1))
     require(
         assigned == whole,
         subject,

@@ -7,10 +7,18 @@ from collections.abc import Callable
 import numpy as np
 
 from smidgen import network as n
-from smidgen.blob.reader_fields import LINEAR_KERNEL, PAIRS_KERNEL, OperatorSource, check_tensors, check_unused_fields
+from smidgen.blob.reader_fields import (
+    LINEAR_KERNEL,
+    PAIRS_KERNEL,
+    STREAMED_KERNEL,
+    OperatorSource,
+    check_tensors,
+    check_unused_fields,
+)
 from smidgen.blob.reader_gathering import Gathering
-from smidgen.blob.reader_weights import RAW, WeightShape
+from smidgen.blob.reader_weights import HUFFMAN, RAW, WeightShape
 from smidgen.network import Kind
+from smidgen.requantization import wrap_int32
 
 SOFTMAX_ZERO_POINT = -128
 SOFTMAX_LIMIT = 4095  # elements of a row
@@ -64,6 +72,11 @@ def _read_depthwise(source: OperatorSource) -> n.NetworkOperator:
 def _read_fully_connected(source: OperatorSource) -> n.NetworkOperator:
     rows = source.output.elements // source.output.dimensions[3]
     source.require_divides(rows, source.input.elements, "rows of the output", "input elements")
+    if source.record.kernel == STREAMED_KERNEL:
+        source.require_equal("number of rows with kernel 1", rows, 1)
+        source.require_equal("weights_coding with kernel 1", source.record.weights_coding, HUFFMAN)
+        source.require_equal("tile with kernel 1", source.record.tile, 1)
+        source.require_equal("workspace", source.record.workspace, 0)
     return _read_weighted(source, source.input.elements // rows, None)
 
 
@@ -72,6 +85,7 @@ def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowPar
     gathering = _read_gathering(source, window) if window is not None and record.kernel == PAIRS_KERNEL else None
     weights = source.weights.weights(source.subject, source.index, record, shape, gathering)
     numbers = source.weights.channel_numbers(source.subject, source.index, record, shape.channels)
+    bias = wrap_int32(numbers.bias + source.input.zero_point * source.weights.sums(record, weights))
     return n.WeightedOperator(
         kind=source.kind,
         input=record.input,
@@ -79,7 +93,7 @@ def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowPar
         activation_min=record.activation_min,
         activation_max=record.activation_max,
         weights=weights,
-        bias=numbers.bias,
+        bias=bias.astype(np.int32) if bias.any() else None,
         multiplier=numbers.multiplier,
         shift=numbers.shift,
         window=window,
@@ -90,7 +104,7 @@ def _read_gathering(source: OperatorSource, window: n.WindowParameters) -> Gathe
     source.require_equal("dilation_w", window.dilation[1], 1)
     channels = source.input.dimensions[3] if source.kind == Kind.CONV_2D else 1
     decoded = 2 if source.kind == Kind.CONV_2D else 1
-    return Gathering.of(window, source.output.dimensions[2], channels, decoded, source.record.tile)
+    return Gathering.of(window, source.output.dimensions[1:3], channels, decoded, source.record.tile)
 
 
 def _read_binary(source: OperatorSource) -> n.NetworkOperator:

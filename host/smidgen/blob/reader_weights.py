@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 
 from smidgen.blob.contents import WeightStorage
 from smidgen.blob.reader_bytes import BlobBytes, require
+from smidgen.blob.reader_channels import ChannelNumbers, read_channel_numbers
 from smidgen.blob.reader_gathering import Gathering
 from smidgen.blob.reader_huffman import CodeTable, decode_huffman, read_code_table
 from smidgen.blob.reader_records import OperatorRecord
-from smidgen.requantization import INT32_MAX, MAX_SHIFT, MIN_SHIFT
 
 RAW, HUFFMAN = 1, 2
-SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 
-_DECODING_TABLE_BYTES = 320  # docs/format.md, section 6
-_READ_AHEAD_BYTES = 2  # behind a stream, section 5
+_LOOKUP_BITS = 8  # docs/format.md, section 6
+_GROUP_CHANNELS = 4
+_READ_AHEAD_BYTES = 4  # behind a stream, section 5
+_NUMBERS_BYTES = 12  # three i32 for each channel
 _EXPANSION_ALLOWANCE = 16 * 2**20
 
 
@@ -34,15 +35,6 @@ class WeightShape:
         return self.channels * self.per_channel
 
 
-@dataclass(frozen=True, eq=False)
-class ChannelNumbers:
-    """The requantisation data of one operator, as WeightedOperator holds it."""
-
-    multiplier: NDArray[np.int32]
-    bias: NDArray[np.int32] | None
-    shift: NDArray[np.int32]
-
-
 @dataclass
 class WeightReader:
     """Reads the weights of one operator after the other; `storage` tells how each was stored.
@@ -56,13 +48,14 @@ class WeightReader:
     blob_bytes: int
     storage: dict[int, WeightStorage] = field(default_factory=dict)
     _decoded: dict[tuple[int, int, int, int], NDArray[np.int8]] = field(default_factory=dict)
-    _numbers: dict[tuple[int, int, int], ChannelNumbers] = field(default_factory=dict)
+    _sums: dict[tuple[int, int, int, int, int], NDArray[np.int64]] = field(default_factory=dict)
+    _numbers: dict[tuple[int, int], ChannelNumbers] = field(default_factory=dict)
     _expanded: int = 0
 
     def weights(
         self, subject: str, index: int, record: OperatorRecord, shape: WeightShape, gathering: Gathering | None
     ) -> NDArray[np.int8]:
-        """int8 [channels, per channel]; read-only. gathering: what kernel 1 gathers, None for kernel 0."""
+        """int8 [channels, per channel]; read-only. gathering: what kernel 1 of the convolutions gathers, else None."""
         if gathering is None:
             require(
                 1 <= record.tile <= shape.channels,
@@ -81,6 +74,8 @@ class WeightReader:
         else:
             weights, table = self._huffman(subject, index, record, shape)
         self._store(subject, index, record, shape, table, gathering)
+        if gathering is None and record.kernel != 0:
+            return _from_groups(weights, shape)
         return weights.reshape(shape.channels, shape.per_channel)
 
     def _raw(self, subject: str, index: int, record: OperatorRecord, shape: WeightShape) -> NDArray[np.int8]:
@@ -126,7 +121,7 @@ class WeightReader:
         if gathering is not None:
             needed = gathering.needed_bytes(coded)
             require(needed <= workspace, subject, f"its workspace has {workspace} bytes, it needs at least {needed}")
-        held = record.tile * coded if gathering is None else workspace
+        held = record.tile * coded if record.kernel == 0 else workspace
         self.storage[index] = WeightStorage(
             coding="raw" if table is None else "huffman",
             offset=record.weights_offset,
@@ -148,54 +143,30 @@ class WeightReader:
         )
 
     def channel_numbers(self, subject: str, index: int, record: OperatorRecord, channels: int) -> ChannelNumbers:
-        """Multipliers, biases and shifts at requantization_offset."""
-        key = (record.requantization_offset, record.flags, channels)
+        """The numbers at requantization_offset."""
+        key = (record.requantization_offset, channels)
         if key not in self._numbers:
-            self._numbers[key] = self._read_channel_numbers(subject, index, record, channels)
+            self._expand(subject, _NUMBERS_BYTES * channels)
+            self._numbers[key] = read_channel_numbers(self.blob, subject, index, record.requantization_offset, channels)
         return self._numbers[key]
 
-    def _read_channel_numbers(self, subject: str, index: int, record: OperatorRecord, channels: int) -> ChannelNumbers:
-        flags, offset = record.flags, record.requantization_offset
-        require(
-            flags & (BIAS_16 | NO_BIAS) != BIAS_16 | NO_BIAS, subject, "flags BIAS_16 and NO_BIAS exclude each other"
-        )
-        count = 1 if flags & SHARED_MULTIPLIER else channels
-        multiplier = self._integers(f"{subject}: multipliers", index, offset, count, "<u4", "multipliers", alignment=4)
-        bias, shifts_offset = self._biases(subject, index, offset + 4 * count, channels, flags)
-        shift = self._integers(f"{subject}: shifts", index, shifts_offset, count, "<i1", "shifts")
-        largest, low, high = int(multiplier.max()), int(shift.min()), int(shift.max())
-        require(largest <= INT32_MAX, subject, f"its largest multiplier is {largest}, it must be below 2^31")
-        require(
-            low >= MIN_SHIFT and high <= MAX_SHIFT,
-            subject,
-            f"shifts are {low} .. {high}, they must be within {MIN_SHIFT} .. {MAX_SHIFT}",
-        )
-        return ChannelNumbers(self._int32(subject, multiplier.view("<i4")), bias, self._int32(subject, shift))
+    def sums(self, record: OperatorRecord, weights: NDArray[np.int8]) -> NDArray[np.int64]:
+        """The sum of each output channel's weights, which are those of `record`."""
+        key = (record.weights_offset, record.weights_bits, record.code_table_offset, len(weights), record.kernel)
+        if key not in self._sums:
+            self._sums[key] = weights.sum(axis=1, dtype=np.int64)
+        return self._sums[key]
 
-    def _biases(
-        self, subject: str, index: int, offset: int, channels: int, flags: int
-    ) -> tuple[NDArray[np.int32] | None, int]:
-        """Biases, and the offset behind them."""
-        if flags & NO_BIAS:
-            return None, offset
-        dtype, width = ("<i2", 2) if flags & BIAS_16 else ("<i4", 4)
-        bias = self._integers(f"{subject}: biases", index, offset, channels, dtype, "biases")
-        return self._int32(subject, bias), offset + width * channels
 
-    def _int32(self, subject: str, numbers: NDArray[np.integer]) -> NDArray[np.int32]:
-        if numbers.itemsize == 4:
-            return numbers.astype(np.int32, copy=False)
-        self._expand(subject, 4 * numbers.size)
-        return numbers.astype(np.int32)
-
-    def _integers(
-        self, subject: str, index: int, offset: int, count: int, dtype: str, purpose: str, alignment: int = 1
-    ) -> NDArray[np.integer]:
-        size = count * np.dtype(dtype).itemsize
-        view = self.blob.section(subject, offset, size, purpose, operator=index, alignment=alignment)
-        return np.frombuffer(view, dtype)
+def _from_groups(weights: NDArray[np.int8], shape: WeightShape) -> NDArray[np.int8]:
+    """[channels, per channel] from the order of kernel 1 of FULLY_CONNECTED (docs/format.md, section 6)."""
+    grouped = shape.channels - shape.channels % _GROUP_CHANNELS
+    whole, rest = np.split(weights, [grouped * shape.per_channel])
+    groups = whole.reshape(-1, shape.per_channel, _GROUP_CHANNELS).transpose(0, 2, 1)
+    last = rest.reshape(shape.per_channel, shape.channels - grouped).T
+    return np.concatenate([groups.reshape(grouped, shape.per_channel), last])
 
 
 def decoding_table_bytes(table: CodeTable) -> int:
     """Scratch that a code table takes while it is used (docs/format.md, section 6)."""
-    return _DECODING_TABLE_BYTES + (table.used + 3) // 4 * 4
+    return (2 << _LOOKUP_BITS) + 4 * max(table.max_length - _LOOKUP_BITS, 0)

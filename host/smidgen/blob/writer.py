@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smidgen import network as n
+from smidgen.blob.channel_data import channel_data
 from smidgen.blob.contents import GoldenVector
 from smidgen.errors import ModelError
 from smidgen.huffman import encode
 from smidgen.plan import Plan
+from smidgen.plan.kernels import GROUP_CHANNELS, STREAMED
 
 MAGIC = b"SMG\x1a"
 VERSION = 1
@@ -25,12 +28,11 @@ OPERATOR_BYTES = 48
 INT8 = 1
 CONSTANT = 1
 RAW, HUFFMAN = 1, 2
-SHARED_MULTIPLIER, BIAS_16, NO_BIAS = 1, 2, 4
 NO_TENSOR = 0xFFFF
 LINEAR_ADD = 1  # kernel of ADD
 _LIMITS = {"tensors": 0xFFFE, "operators": 0xFFFF, "inputs": 0xFF, "outputs": 0xFF, "golden vectors": 0xFFFF}
 _WORKING_MEMORY_LIMIT = 1 << 24
-_READ_AHEAD_BYTES = 2  # behind a bit stream
+_READ_AHEAD_BYTES = 4  # behind a bit stream
 
 
 def write_blob(plan: Plan, golden: Sequence[GoldenVector] = (), metadata: dict[str, Any] | None = None) -> bytes:
@@ -160,15 +162,17 @@ class _Writer:
             )
         else:
             table = self.plan.code_tables[plan.table]
-            stream, fields.bits = encode(operator.weights, table)
+            streamed = operator.kind == n.Kind.FULLY_CONNECTED and self.plan.kernels[index].kernel == STREAMED
+            weights = _by_groups(operator.weights) if streamed else operator.weights
+            stream, fields.bits = encode(weights, table)
             fields.code_table = self._store(table.serialize(), 4)
             fields.weights, fields.coding = self._store(stream, 2), HUFFMAN
             self.read_end = max(self.read_end, fields.weights + len(stream) + _READ_AHEAD_BYTES)
         kernel = self.plan.kernels[index]
         fields.kernel, fields.tile, fields.workspace = kernel.kernel, kernel.tile, kernel.workspace_words
         fields.parameters = b"" if operator.window is None else _window(operator.window)
-        data, fields.flags = _per_channel_data(operator)
-        fields.requantization = self._store(data, 4)
+        zero_point = self.network.tensors[operator.input].zero_point
+        fields.requantization = self._store(channel_data(operator, zero_point), 4)
 
 
 class _Fields:
@@ -177,34 +181,26 @@ class _Fields:
     def __init__(self) -> None:
         self.input2 = NO_TENSOR
         self.kernel = self.tile = self.workspace = 0
-        self.weights = self.bits = self.coding = self.flags = 0
+        self.weights = self.bits = self.coding = 0
         self.requantization = self.code_table = 0
         self.parameters = b""
 
     def record(self, operator: n.NetworkOperator) -> bytes:
         return struct.pack(
-            "<BBbbHHHHIIBBHII16s",
+            "<BBbbHHHHIIBxHII16s",
             operator.kind, self.kernel, operator.activation_min, operator.activation_max,
             operator.input, self.input2, operator.output, self.tile,
-            self.weights, self.bits, self.coding, self.flags, self.workspace,
+            self.weights, self.bits, self.coding, self.workspace,
             self.requantization, self.code_table, self.parameters,
         )  # fmt: skip
 
 
+def _by_groups(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Weights [channel, k] in the order in which kernel 1 of FULLY_CONNECTED multiplies them, flat."""
+    channels = len(weights)
+    groups = [weights[first : first + GROUP_CHANNELS].T for first in range(0, channels, GROUP_CHANNELS)]
+    return np.concatenate([group.reshape(-1) for group in groups])
+
+
 def _window(window: n.WindowParameters) -> bytes:
     return struct.pack("<8H", *window.kernel, *window.stride, *window.dilation, *window.padding)
-
-
-def _per_channel_data(operator: n.WeightedOperator) -> tuple[bytes, int]:
-    """Requantisation data of an operator with weights, as small as the numbers allow, and its flags."""
-    multiplier, shift, flags = operator.multiplier, operator.shift, 0
-    if np.all(multiplier == multiplier[0]) and np.all(shift == shift[0]):
-        multiplier, shift, flags = multiplier[:1], shift[:1], SHARED_MULTIPLIER
-    bias = b""
-    if operator.bias is None:
-        flags |= NO_BIAS
-    elif np.all(np.abs(operator.bias.astype(np.int64)) < 2**15):
-        bias, flags = operator.bias.astype("<i2").tobytes(), flags | BIAS_16
-    else:
-        bias = operator.bias.astype("<i4").tobytes()
-    return multiplier.astype("<u4").tobytes() + bias + shift.astype("i1").tobytes(), flags

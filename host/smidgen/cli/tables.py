@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from smidgen.cli.output import bytes_text, results
-from smidgen.report import BlobReport, RemovalReport
+from smidgen.report import BlobReport, OperatorReport, RemovalReport
 
 
 def print_report(report: BlobReport, removal: RemovalReport | None = None) -> None:
@@ -56,12 +56,18 @@ def _kernels(report: BlobReport) -> Table:
     )  # fmt: skip
     for row in report.operators:
         if row.scratch_bytes:
-            kernel, unit = ("pairs", "pairs of rows") if row.kernel else ("plain", "channels")
             table.add_row(
-                str(row.index), row.name, kernel, f"{row.tile} {unit}",
+                str(row.index), row.name, *_kernel(row),
                 f"{row.workspace_bytes:,}" if row.workspace_bytes else "", f"{row.scratch_bytes:,}",
             )  # fmt: skip
     return table
+
+
+def _kernel(row: OperatorReport) -> tuple[str, str]:
+    """Its name, and what it does at a time."""
+    if row.kernel == 0:
+        return "plain", f"{row.tile} channels"
+    return ("streamed", "4 channels") if row.name == "FULLY_CONNECTED" else ("pairs", f"{row.tile} pairs of rows")
 
 
 def _edges(tensors: list[dict[str, Any]]) -> str:

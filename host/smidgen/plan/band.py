@@ -67,22 +67,23 @@ class Band:
     def rows_of_taps(self) -> int:
         return (self.kernel[0] - 1) * self.dilation_h + 1
 
-    @property
-    def period(self) -> int:
-        """Rows from one pair of output rows to the next."""
-        return min(self.rows_of_taps, 2 * self.stride[0])
+    def period(self, tile: int) -> int:
+        """Rows of words from one pair to the next. A single block pairs the halves of the picture, not neighbours."""
+        return min(self.rows_of_taps, (1 if tile >= self.pairs else 2) * self.stride[0])
 
-    def rows(self, pairs: int) -> int:
-        """Rows of words that so many neighbouring pairs need."""
-        return (pairs - 1) * self.period + self.rows_of_taps
+    def rows(self, tile: int) -> int:
+        """Rows of words that a block of so many pairs needs."""
+        return (tile - 1) * self.period(tile) + self.rows_of_taps
 
-    def bytes(self, pairs: int) -> int:
-        return 4 * self.row_words * self.rows(pairs)
+    def bytes(self, tile: int) -> int:
+        return 4 * self.row_words * self.rows(tile)
 
     def largest_tile(self, available: int) -> int:
         """The most pairs whose rows fit so many bytes, up to all pairs; 0 if not even one fits."""
-        spare = available - self.bytes(1)
-        return 0 if spare < 0 else min(1 + spare // (4 * self.row_words * self.period), self.pairs)
+        if self.bytes(self.pairs) <= available:
+            return self.pairs
+        spare = available // (4 * self.row_words) - self.rows_of_taps
+        return 0 if spare < 0 else min(1 + spare // self.period(1), self.pairs - 1)
 
     def least_distance(self, tile: int) -> int:
         """The least (input offset - output offset) with which no input row is overwritten before it is gathered.
@@ -92,7 +93,7 @@ class Band:
         """
         apart = -self.input_height * self.input_row_bytes
         done = np.arange(tile, self.pairs, tile)  # pairs of output rows stored after each block but the last
-        first = self._first_row_read_later[(done - 1) * self.period + self.rows_of_taps]
+        first = self._first_row_read_later[(done - 1) * self.period(tile) + self.rows_of_taps]
         stored = 2 * done * self.output_row_bytes
         read_later = first < self.input_height
         distances = stored[read_later] - first[read_later] * self.input_row_bytes
@@ -100,10 +101,10 @@ class Band:
 
     @cached_property
     def _first_row_read_later(self) -> NDArray[np.int64]:
-        """By number of rows gathered: the first input row that is read after that; the height if there is none."""
-        count = self.rows(self.pairs)
-        index = np.arange(count)
-        upper = index // self.period * 2 * self.stride[0] + index % self.period - self.pad_top
+        """By number of rows gathered, neighbours in pairs: the first input row that is read later, or the height."""
+        period = min(self.rows_of_taps, 2 * self.stride[0])
+        index = np.arange((self.pairs - 1) * period + self.rows_of_taps)
+        upper = index // period * 2 * self.stride[0] + index % period - self.pad_top
         both = np.stack([upper, upper + self.stride[0]])
         inside = np.where((both >= 0) & (both < self.input_height), both, self.input_height)
         later = np.minimum.accumulate(inside.min(axis=0)[::-1])[::-1]

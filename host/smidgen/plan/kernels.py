@@ -13,7 +13,8 @@ from smidgen.plan.band import Band, is_pointwise
 from smidgen.plan.thumb_code import CompiledBlock, compiled_blocks
 from smidgen.plan.weights import WeightPlan
 
-PLAIN, PAIRS = 0, 1
+PLAIN, PAIRS, STREAMED = 0, 1, 1  # PAIRS: of the convolutions; STREAMED: of FULLY_CONNECTED
+GROUP_CHANNELS = 4  # output channels that STREAMED computes together
 TILE_BYTES = 512  # decoded weights that the plain kernel holds at a time, unless one channel needs more
 LEAST_SCRATCH_LIMIT = 8192  # with 4096, keyword spotting compiles its weights twice as often
 _LIMIT_16 = 0xFFFF  # of the record's fields
@@ -22,7 +23,7 @@ _COLUMN_PAIRS = 4  # with fewer pairs in a block, a pointwise convolution spends
 
 @dataclass(frozen=True)
 class KernelPlan:
-    """tile: of PLAIN, output channels decoded at a time; of PAIRS, pairs of output rows in a block.
+    """tile: of PLAIN, output channels decoded at a time; of PAIRS, pairs of output rows in a block; of STREAMED, 1.
 
     workspace_words: of PAIRS, 4 bytes each. scratch_bytes: all scratch, decoding included. reason: for people.
     """
@@ -48,7 +49,9 @@ def plan_kernels(
         operator = network.operators[index]
         assert isinstance(operator, WeightedOperator)
         obstacle = _obstacle(network, operator, coding)
-        if obstacle is None:
+        if operator.kind == Kind.FULLY_CONNECTED:
+            plans[index] = _dense(network, operator, coding, tile_bytes)
+        elif obstacle is None:
             plans[index] = _pairs(network, operator, coding, scratch_limit)
         else:
             plans[index] = _plain(operator, coding, tile_bytes, obstacle)
@@ -56,9 +59,9 @@ def plan_kernels(
 
 
 def _obstacle(network: Network, operator: WeightedOperator, coding: WeightPlan) -> str | None:
-    """Why an operator cannot have the kernel PAIRS; None if it can."""
-    if operator.kind == Kind.FULLY_CONNECTED or operator.window is None:
-        return "this kind has no other kernel"
+    """Why a convolution cannot have the kernel PAIRS; None if it can."""
+    if operator.window is None:
+        return "this kind has no such kernel"
     if operator.window.dilation[1] != 1:
         return "dilated along the width"
     pictures = [network.tensors[tensor].dimensions[1:3] for tensor in (operator.input, operator.output)]
@@ -84,6 +87,14 @@ def _plain(operator: WeightedOperator, coding: WeightPlan, tile_bytes: int, reas
         return KernelPlan(PLAIN, channels, 0, 0, reason)
     tile = int(min(max(tile_bytes // per_channel, 1), channels))
     return KernelPlan(PLAIN, tile, 0, coding.decoder_bytes + tile * per_channel, reason)
+
+
+def _dense(network: Network, operator: WeightedOperator, coding: WeightPlan, tile_bytes: int) -> KernelPlan:
+    if coding.table is None:
+        return _plain(operator, coding, tile_bytes, "weights are used where they lie")
+    if network.tensors[operator.output].elements != len(operator.weights):
+        return _plain(operator, coding, tile_bytes, "several rows use the decoded weights")
+    return KernelPlan(STREAMED, 1, 0, coding.decoder_bytes, "weights are multiplied as they are decoded")
 
 
 def _pairs(network: Network, operator: WeightedOperator, coding: WeightPlan, scratch_limit: int) -> KernelPlan:

@@ -42,7 +42,7 @@ def allowed_overlap(network: Network, index: int, source: int, kernels: Mapping[
     operator = network.operators[index]
     if isinstance(operator, WeightedOperator):
         plan = kernels[index]
-        return _of_pairs(network, operator, plan.tile) if plan.kernel == PAIRS else None
+        return _of_pairs(network, operator, plan.tile) if operator.window is not None and plan.kernel == PAIRS else None
     elementwise = isinstance(operator, BinaryOperator | LinearAddOperator | LookupOperator)
     whole = elementwise or _copies_whole(network, operator)
     same_size = network.tensors[source].elements == network.tensors[operator.output].elements

@@ -10,7 +10,7 @@ from smidgen.plan.kernels import TILE_BYTES, KernelPlan, default_scratch_limit, 
 from smidgen.plan.linear_add import use_linear_adds
 from smidgen.plan.memory import least_arena_bytes, plan_arena
 from smidgen.plan.multipliers import shorten_multipliers
-from smidgen.plan.weights import WeightPlan, plan_weights
+from smidgen.plan.weights import Coding, WeightPlan, plan_weights
 
 
 @dataclass
@@ -26,14 +26,17 @@ class Plan:
     code_tables: list[CodeTable]
 
 
-def make_plan(network: Network, *, scratch_limit: int | None = None, tile_bytes: int = TILE_BYTES) -> Plan:
+def make_plan(
+    network: Network, *, scratch_limit: int | None = None, tile_bytes: int = TILE_BYTES, coding: Coding = "smallest"
+) -> Plan:
     """Plan `network`. Limits in bytes; operators that cannot do with less get more.
 
     scratch_limit: for the working memory of an operator; without it, in proportion to the arena. tile_bytes: for the
-    decoded weights that the plain kernels hold at a time (at least one channel).
+    decoded weights that the plain kernels hold at a time (at least one channel). coding: of the weights; "raw" makes
+    blobs large and networks fast.
     """
     network = use_linear_adds(shorten_multipliers(network))
-    weights, tables = plan_weights(network)
+    weights, tables = plan_weights(network, coding)
     if scratch_limit is None:
         scratch_limit = default_scratch_limit(least_arena_bytes(network, plan_kernels(network, weights, 0, tile_bytes)))
     kernels = plan_kernels(network, weights, scratch_limit, tile_bytes)

@@ -16,7 +16,7 @@ from smidgen.plan.band import Band
 
 SEGMENT_LIMIT = 255  # the magnitudes of the weights in a segment add up to this at most
 FAST_SHIFTS = range(-10, 0)  # of multipliers that need no call to requantise
-UNUSED_BITS = 7  # the lowest bits of such multipliers, which are 0
+UNUSED_BITS = 6  # the lowest bits of such multipliers, which are 0
 _HEADER_BYTES = 8
 _CHANNEL_BYTES = 36  # in front of the code: how each channel is requantised
 _GROUP_ROOM = 152  # bytes that the compiler wants to be free for each group of words

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smidgen.huffman import CodeTable, build_code_table, entropy_bits, symbol_counts
+from smidgen.huffman import DEFAULT_CODE_LENGTH, CodeTable, build_code_table, entropy_bits, symbol_counts
 from smidgen.network import Network, WeightedOperator
 
-DECODER_BYTES = 320  # besides the symbols, what the decoding table takes in scratch
-_TABLE_HEADER_BYTES = 4
+Coding = Literal["smallest", "huffman", "raw"]
+CODINGS: tuple[Coding, ...] = get_args(Coding)
+
+_LOOKUP_BITS = 8  # codes up to this length are looked up
+_TABLE_FIXED_BYTES = 4 + 2 * DEFAULT_CODE_LENGTH  # of a code table, besides the symbols
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,26 @@ class _Group:
     cost: float
 
 
-def plan_weights(network: Network) -> tuple[dict[int, WeightPlan], list[CodeTable]]:
+def plan_weights(network: Network, coding: Coding = "smallest") -> tuple[dict[int, WeightPlan], list[CodeTable]]:
     """A plan for each operator with weights, by operator index, and the code tables they use.
 
-    A coded tensor never takes more bytes than a raw one, its share of the table included.
+    With "smallest", a coded tensor never takes more bytes than a raw one, its share of the table included. With
+    "huffman" every tensor is coded, with "raw" none: the fastest, since nothing has to be decoded.
     """
+    if coding not in CODINGS:
+        raise ValueError(f"the coding must be one of {', '.join(CODINGS)}, not {coding!r}")
     weighted = {i: op for i, op in enumerate(network.operators) if isinstance(op, WeightedOperator)}
+    if coding == "raw":
+        return dict.fromkeys(weighted, WeightPlan(None, 0)), []
     counts = {index: symbol_counts(operator.weights) for index, operator in weighted.items()}
     plans: dict[int, WeightPlan] = {}
     tables: list[CodeTable] = []
-    for group in _group(counts):
-        coded, table = _coded_members(group, counts)
+    for group in _group(counts, may_be_raw=coding == "smallest"):
+        if coding == "huffman":
+            coded: set[int] = set(group.members)
+            table: CodeTable | None = build_code_table(group.counts)
+        else:
+            coded, table = _coded_members(group, counts)
         if table is not None:
             tables.append(table)
         for index in group.members:
@@ -52,25 +65,26 @@ def plan_weights(network: Network) -> tuple[dict[int, WeightPlan], list[CodeTabl
 
 
 def _weight_plan(tables: Sequence[CodeTable], number: int | None) -> WeightPlan:
-    return WeightPlan(number, 0 if number is None else decoder_scratch_bytes(tables[number].used_symbols))
+    return WeightPlan(number, 0 if number is None else decoder_scratch_bytes(tables[number].max_length))
 
 
-def decoder_scratch_bytes(used_symbols: int) -> int:
-    """Scratch for decoding with a table of so many symbols, without the weights (docs/format.md section 6)."""
-    return DECODER_BYTES + -(-used_symbols // 4) * 4
+def decoder_scratch_bytes(max_length: int) -> int:
+    """Scratch for decoding with a table whose longest code has so many bits, without the weights (docs/format.md
+    section 6)."""
+    return (2 << _LOOKUP_BITS) + 4 * max(max_length - _LOOKUP_BITS, 0)
 
 
-def _estimate(members: tuple[int, ...], counts: NDArray[np.int64]) -> _Group:
-    """A group and its cost; a single tensor may also stay raw."""
-    used = np.flatnonzero(counts)
-    table = _TABLE_HEADER_BYTES + (int(used[-1] - used[0]) + 2) // 2
+def _estimate(members: tuple[int, ...], counts: NDArray[np.int64], may_be_raw: bool) -> _Group:
+    """A group and its cost; a single tensor may also stay raw, if it may at all."""
+    table = _TABLE_FIXED_BYTES + int(np.count_nonzero(counts))
     coded = entropy_bits(counts) / 8 + table
-    return _Group(members, counts, min(coded, float(counts.sum())) if len(members) == 1 else coded)
+    raw = may_be_raw and len(members) == 1
+    return _Group(members, counts, min(coded, float(counts.sum())) if raw else coded)
 
 
-def _group(counts: dict[int, NDArray[np.int64]]) -> list[_Group]:
+def _group(counts: dict[int, NDArray[np.int64]], may_be_raw: bool) -> list[_Group]:
     """Join the two groups that save most, until no joint table is smaller than two."""
-    groups = [_estimate((index,), count) for index, count in counts.items()]
+    groups = [_estimate((index,), count, may_be_raw) for index, count in counts.items()]
     joined: dict[tuple[int, ...], _Group] = {}
     while len(groups) > 1:
         best: tuple[float, int, int, _Group] | None = None
@@ -78,7 +92,7 @@ def _group(counts: dict[int, NDArray[np.int64]]) -> list[_Group]:
             for j in range(i + 1, len(groups)):
                 members = tuple(sorted(first.members + groups[j].members))
                 if members not in joined:
-                    joined[members] = _estimate(members, first.counts + groups[j].counts)
+                    joined[members] = _estimate(members, first.counts + groups[j].counts, may_be_raw)
                 saving = first.cost + groups[j].cost - joined[members].cost
                 if best is None or saving > best[0]:
                     best = saving, i, j, joined[members]

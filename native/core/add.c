@@ -1,30 +1,6 @@
-/* ADD and MUL of two tensors; the second is broadcast: element i of the output uses y[i / repeat mod elements(y)].
+/* ADD with TFLite's arithmetic, kernel 0.
  * An element is read before the one at the same place is written, so that the output may lie on an operand. */
-#include "internal.h"
-
-/* Which element of the second operand comes next. */
-struct broadcast {
-    uint32_t index;
-    uint32_t elements;
-    uint32_t repeat;
-    uint32_t repeated;
-};
-
-static void open_broadcast(struct broadcast *broadcast, const struct smg_step *step)
-{
-    broadcast->index = 0;
-    broadcast->elements = smg_elements(step->input2);
-    broadcast->repeat = step->record->parameters.broadcast.repeat;
-    broadcast->repeated = 0;
-}
-
-static inline void next_broadcast(struct broadcast *broadcast)
-{
-    if (++broadcast->repeated == broadcast->repeat) {
-        broadcast->repeated = 0;
-        broadcast->index = broadcast->index + 1 == broadcast->elements ? 0 : broadcast->index + 1;
-    }
-}
+#include "broadcast.h"
 
 /* One operand of ADD. */
 struct operand {
@@ -69,21 +45,6 @@ void smg_add(const struct smg_step *step)
                        (uint32_t)scale_operand(&operand2, step->input2_data[index2.index]);
         int32_t scaled = smg_rounded_high((int32_t)sum, multiplier);
         step->output_data[i] = smg_clamp_output(step, smg_rounding_shift_right(scaled, exponent));
-        next_broadcast(&index2);
-    }
-}
-
-void smg_mul(const struct smg_step *step)
-{
-    const struct smg_scaling *scaling = smg_requantization_data(step);
-    struct broadcast index2;
-    open_broadcast(&index2, step);
-    uint32_t elements = smg_elements(step->output);
-    for (uint32_t i = 0; i < elements; ++i) {
-        int32_t x = step->input_data[i] - step->input->zero_point;
-        int32_t y = step->input2_data[index2.index] - step->input2->zero_point;
-        int32_t scaled = smg_requantize((uint32_t)(x * y), scaling->multiplier, scaling->shift);
-        step->output_data[i] = smg_clamp_output(step, scaled);
         next_broadcast(&index2);
     }
 }

@@ -1,0 +1,64 @@
+/* Pieces of assembly for Cortex-M0+ that decode one weight each; the strings of huffman_thumb.c and dense_thumb.c.
+ *
+ * r0 symbol, r1 length of its code, r2 window, r3 missing, r4 lengths of short codes, r5 their symbols, r6 next unit,
+ * r7 the caller's. [sp, #8]: all symbols. The levels of long codes lie behind the symbols of short ones.
+ */
+#ifndef SMG_HUFFMAN_THUMB_H
+#define SMG_HUFFMAN_THUMB_H
+
+#include "internal.h"
+
+typedef char smg_assert_lookup_bits[SMG_LOOKUP_BITS == 8 && SMG_LONG_CODE == -128 ? 1 : -1];
+
+/* The next symbol into r0. A carry says that `missing` is not below 0 any more, or that the code is a long one: 128 was
+ * subtracted. n: a digit, which is another one for each SMG_DECODE_ONE of a function. 12 bytes. */
+#define SMG_DECODE_ONE(n)                                                                                             \
+    "lsrs r0, r2, #24\n"                                                                                              \
+    "ldrsb r1, [r4, r0]\n"                                                                                            \
+    "ldrsb r0, [r5, r0]\n"                                                                                            \
+    "adds r3, r3, r1\n"                                                                                               \
+    "1" n ": bcs 2" n "f\n"                                                                                           \
+    "lsls r2, r1\n"                                                                                                   \
+    "3" n ":\n"
+
+/* What SMG_DECODE_ONE(n) branches to: refills the window, or has a long code found. Behind the loop. */
+#define SMG_DECODE_MORE(n)                                                                                            \
+    "2" n ": bmi 4" n "f\n"                                                                                           \
+    "lsls r2, r1\n"                                                                                                   \
+    "ldrh r1, [r6]\n"                                                                                                 \
+    "adds r6, #2\n"                                                                                                   \
+    "lsls r1, r3\n"                                                                                                   \
+    "orrs r2, r1\n"                                                                                                   \
+    "subs r3, #16\n"                                                                                                  \
+    "b 3" n "b\n"                                                                                                     \
+    "4" n ": mov r1, pc\n" /* the second instruction from here */                                                     \
+    "b 8f\n"                                                                                                          \
+    "b 1" n "b\n"
+
+/* Finds a long code: the first level whose limit is above it. Returns to r1 with the flags of SMG_DECODE_ONE. */
+#define SMG_DECODE_LONG                                                                                               \
+    "8: adds r1, #1\n" /* Thumb */                                                                                    \
+    "push {r1}\n"                                                                                                     \
+    "push {r6, r7}\n"                                                                                                 \
+    "adds r3, #128\n"                                                                                                 \
+    "lsls r1, r0, #2\n"                                                                                               \
+    "adds r1, r1, r5\n"                                                                                               \
+    "adds r1, #220\n" /* of the level before: 256 - 4 * 9 */                                                          \
+    "lsrs r7, r2, #17\n"                                                                                              \
+    "9: adds r0, #1\n"                                                                                                \
+    "adds r1, #4\n"                                                                                                   \
+    "ldrh r6, [r1]\n"                                                                                                 \
+    "cmp r7, r6\n"                                                                                                    \
+    "bhs 9b\n"                                                                                                        \
+    "movs r6, #15\n"                                                                                                  \
+    "subs r6, r6, r0\n"                                                                                               \
+    "lsrs r7, r6\n"                                                                                                   \
+    "ldrh r6, [r1, #2]\n"                                                                                             \
+    "subs r7, r7, r6\n"                                                                                               \
+    "movs r1, r0\n"                                                                                                   \
+    "ldr r0, [sp, #20]\n"                                                                                             \
+    "ldrsb r0, [r0, r7]\n"                                                                                            \
+    "adds r3, r3, r1\n"                                                                                               \
+    "pop {r6, r7, pc}\n"
+
+#endif
