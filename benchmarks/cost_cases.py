@@ -11,7 +11,7 @@ from benchmarks.synthetic import FURTHER_LAYERS, LAYERS, synthetic_model
 from smidgen.blob.execution import blob_executions
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
-from smidgen.plan import make_plan
+from smidgen.plan import Coding, make_plan
 from smidgen.plan.cost import steps_on
 from smidgen.plan.cost_steps import Steps
 
@@ -56,12 +56,15 @@ def planned_otherwise(case: Case) -> Iterator[Case]:
     blob = case.model.blob
     if len(blob.network.operators) > 2:
         for factor in SCRATCH_FACTORS:
-            yield _with_scratch(case, int(blob.scratch_bytes * factor))
-    elif blob.scratch_bytes:
-        yield _with_scratch(case, 0)
+            yield _planned(case, f"{factor:g} times the scratch", scratch_limit=int(blob.scratch_bytes * factor))
+        yield _planned(case, "raw", coding="raw")
+    elif blob.storage:
+        yield _planned(case, "least scratch", scratch_limit=0)
+        yield _planned(case, "raw", coding="raw")
+        yield _planned(case, "coded", coding="huffman")
 
 
-def _with_scratch(case: Case, limit: int) -> Case:
+def _planned(case: Case, how: str, scratch_limit: int | None = None, coding: Coding = "smallest") -> Case:
     model = case.model
-    data = write_blob(make_plan(model.blob.network, scratch_limit=limit))
-    return Case(replace(model, name=f"{model.name}, scratch {limit:,}", data=data, blob=read_blob(data)))
+    data = write_blob(make_plan(model.blob.network, scratch_limit=scratch_limit, coding=coding))
+    return Case(replace(model, name=f"{model.name}, {how}", data=data, blob=read_blob(data)))

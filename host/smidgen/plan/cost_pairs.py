@@ -41,7 +41,7 @@ class PairSteps:
         taps = int(self.operator.weights.shape[1])
         groups = self.band.kernel[0] * -(-self.band.kernel[1] * self.band.channels // _GROUP_WORDS)
         pairs = self.band.pairs * self.band.output_width
-        lone = 1 if self.band.output_height % 2 and self.band.pairs > 1 else 0
+        lone = 1 if self.band.output_width == 1 and self.band.output_height % 2 and self.band.pairs > 1 else 0
         for number, (block, times) in enumerate(zip(self.compiled, compilations, strict=True)):
             first = number * channels
             count = min(channels, self.operator.channels - first)
@@ -122,11 +122,10 @@ class PairSteps:
     def _gather(self, steps: Counter[str], tile: int, blocks: int) -> None:
         band = self.band
         turns = self.operator.channels if self.operator.kind == Kind.DEPTHWISE_CONV_2D else 1
-        upper = self._upper_rows
-        lower = upper + band.stride[0]
+        upper, lower = self._rows_of_words(tile)
         inside = int(np.count_nonzero((upper >= 0) & (lower < band.input_height)))
         values = self._row_values
-        kept = band.rows_of_taps - band.period
+        kept = band.rows_of_taps - band.period(tile)
         steps["word gathered"] += turns * inside * values
         steps["row gathered"] += turns * inside
         steps["word at an edge gathered"] += turns * (len(upper) - inside) * values
@@ -135,12 +134,13 @@ class PairSteps:
         steps["word preset with padding"] += band.row_words * band.rows(tile)
         steps["block gathered"] += turns * blocks
 
-    @cached_property
-    def _upper_rows(self) -> NDArray[np.int64]:
-        """The upper input row of every row of words, in the order of gathering."""
-        band = self.band
-        index = np.arange(band.rows(band.pairs))
-        return index // band.period * 2 * band.stride[0] + index % band.period - band.pad_top
+    def _rows_of_words(self, tile: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The two input rows of every row of words that is gathered, which may lie outside the input."""
+        band, period = self.band, self.band.period(tile)
+        apart, rows_of_pair = (band.pairs, 1) if tile >= band.pairs else (1, 2)
+        index = np.arange((band.pairs - 1) * period + band.rows_of_taps)
+        upper = index // period * rows_of_pair * band.stride[0] + index % period - band.pad_top
+        return upper, upper + apart * band.stride[0]
 
     @cached_property
     def _row_values(self) -> int:

@@ -24,9 +24,9 @@ from smidgen.network import (
 )
 from smidgen.plan.cost_pairs import PairSteps
 from smidgen.plan.execution import Execution
-from smidgen.plan.kernels import PAIRS
+from smidgen.plan.kernels import GROUP_CHANNELS, PAIRS
+from smidgen.plan.weights import LOOKUP_BITS
 
-SHORT_CODE_BITS = 7  # longest code that decoding looks up; longer ones are searched for
 _UNIT_BITS = 16
 
 Steps = Counter[str]
@@ -48,10 +48,7 @@ def operator_steps(network: Network, index: int, execution: Execution | None) ->
 def _weighted(network: Network, operator: WeightedOperator, execution: Execution, steps: Steps) -> float:
     """Counts the steps without those of decoding; returns how often the weights are decoded."""
     if operator.kind == Kind.FULLY_CONNECTED:
-        rows = network.tensors[operator.output].elements // operator.channels
-        kernel = f"kernel {execution.kernel}"
-        steps[f"FULLY_CONNECTED {kernel}: product"] += rows * operator.weights.size
-        steps[f"FULLY_CONNECTED {kernel}: output"] += rows * operator.channels
+        _dense(network, operator, execution.kernel, steps)
         return 1.0
     if execution.kernel == PAIRS:
         pairs = PairSteps(network, operator)
@@ -59,6 +56,18 @@ def _weighted(network: Network, operator: WeightedOperator, execution: Execution
         return pairs.passes(execution)
     _plain_convolution(network, operator, steps)
     return 1.0
+
+
+def _dense(network: Network, operator: WeightedOperator, kernel: int, steps: Steps) -> None:
+    """Output channels are computed in groups of four; fewer in the last group take plain loops."""
+    name = f"FULLY_CONNECTED kernel {kernel}"
+    channels, per_channel = operator.weights.shape
+    rows = network.tensors[operator.output].elements // channels
+    rest = channels % GROUP_CHANNELS
+    steps[f"{name}: product"] += rows * (channels - rest) * per_channel
+    steps[f"{name}: product of the last channels"] += rows * rest * per_channel
+    steps[f"{name}: group of channels"] += rows * (channels // GROUP_CHANNELS)
+    steps[f"{name}: output"] += rows * channels
 
 
 def _decoding(operator: WeightedOperator, execution: Execution, passes: float, steps: Steps) -> None:
@@ -69,7 +78,7 @@ def _decoding(operator: WeightedOperator, execution: Execution, passes: float, s
     steps["symbol of a code table opened"] += execution.table.used_symbols
     steps["weight decoded"] += round(passes * counts.sum())
     steps["16 bits decoded"] += round(passes * np.sum(counts * lengths) / _UNIT_BITS)
-    steps["long code decoded"] += round(passes * counts[lengths > SHORT_CODE_BITS].sum())
+    steps["long code decoded"] += round(passes * counts[lengths > LOOKUP_BITS].sum())
 
 
 def _taps_inside(size: int, count: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

@@ -15,7 +15,7 @@ from smidgen.network import Network, WeightedOperator
 Coding = Literal["smallest", "huffman", "raw"]
 CODINGS: tuple[Coding, ...] = get_args(Coding)
 
-_LOOKUP_BITS = 8  # codes up to this length are looked up
+LOOKUP_BITS = 8  # codes up to this length are looked up
 _TABLE_FIXED_BYTES = 4 + 2 * DEFAULT_CODE_LENGTH  # of a code table, besides the symbols
 
 
@@ -71,7 +71,7 @@ def _weight_plan(tables: Sequence[CodeTable], number: int | None) -> WeightPlan:
 def decoder_scratch_bytes(max_length: int) -> int:
     """Scratch for decoding with a table whose longest code has so many bits, without the weights (docs/format.md
     section 6)."""
-    return (2 << _LOOKUP_BITS) + 4 * max(max_length - _LOOKUP_BITS, 0)
+    return (2 << LOOKUP_BITS) + 4 * max(max_length - LOOKUP_BITS, 0)
 
 
 def _estimate(members: tuple[int, ...], counts: NDArray[np.int64], may_be_raw: bool) -> _Group:
