@@ -1,6 +1,6 @@
 """What networks cost: cycles on a Cortex-M0+, in MicroPython's Pico firmware and bare, memory, and the change.
 
-    python -m benchmarks.cycles [--model kws] [--bare] [--json] [--output FILE] [--update-baseline]
+    python -m benchmarks.cycles [--model kws] [--bare] [--keep-channels] [--json] [--output FILE] [--update-baseline]
 
 Every network runs on sim:pico (whole, by the board's clock, and once more for the times of single operators) and on
 the bare engine (operator by operator, exact cycles); its instructions are counted on other architectures under QEMU.
@@ -44,10 +44,10 @@ from benchmarks.tables import (
 from smidgen.errors import BoardError, InputError, SmidgenError
 
 
-def _load(names: list[str]) -> list[BenchmarkModel]:
+def _load(names: list[str], keep_channels: bool) -> list[BenchmarkModel]:
     models = []
     for name in names:
-        model = load_model(name)
+        model = load_model(name, keep_channels)
         if model is None:
             _say(f"{name}: skipped, the folder of reference models is not here; set SMIDGEN_MODELS to it")
         else:
@@ -135,6 +135,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--model", choices=NAMES, action="append", help="only this model; may be given twice")
     parser.add_argument("--bare", action="store_true", help="without firmware: half a minute in place of many")
+    parser.add_argument("--keep-channels", action="store_true", help="with those that no output depends on")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="virtual boards at a time (default: 2)")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, the tables on stderr")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON document to FILE")
@@ -154,7 +155,7 @@ def main(argv: list[str] | None = None) -> int:
         image = build_image()
         engine = BareEngine(image)
         layers = [measure(engine, synthetic_model(name)) for name in LAYERS]
-        models = _load(arguments.model or list(NAMES))
+        models = _load(arguments.model or list(NAMES), arguments.keep_channels)
         if arguments.bare:
             measurements = list(_measure(models, engine))
         else:

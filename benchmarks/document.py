@@ -33,13 +33,17 @@ class Measurement:
         return self.board.microseconds * CLOCK_MHZ if self.board else None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON. Sizes in bytes; cycles_per_mac is that of the board where there is one."""
+        """For JSON. Sizes in bytes; cycles_per_mac is that of the board where there is one.
+
+        macs are those of the model, removed_macs those of them that the blob does without.
+        """
         board, blob = self.board, self.model.blob
         published = PUBLISHED.get(self.model.name, NOTHING)
         cycles = self.board_cycles or self.bare.cycles
         network, executions = blob.network, blob_executions(blob)
         return {
             "macs": self.model.macs,
+            "removed_macs": self.model.removed_macs,
             "board_cycles": self.board_cycles,
             "bare_cycles": self.bare.cycles,
             "linkage_cycles": self.bare.linkage,

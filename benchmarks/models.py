@@ -15,7 +15,7 @@ from smidgen.demo import recordings
 from smidgen.demo.run import float_model
 from smidgen.formats.tflite_reader import read_tflite
 from smidgen.network import WeightedOperator
-from smidgen.packer import pack_graph
+from smidgen.packer import pack, pack_graph
 from smidgen.passes import simplify
 from smidgen.quantize import quantize
 from smidgen.reference import run_network
@@ -39,7 +39,10 @@ NAMES = (OWN, *FILES, *RAW)
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkModel:
-    """A packed network, inputs in the shapes of its input tensors, and the outputs they must give."""
+    """A packed network, inputs in the shapes of its input tensors, and the outputs they must give.
+
+    removed_macs: of the model, but not in the blob, because no output depends on them.
+    """
 
     name: str
     data: bytes
@@ -47,10 +50,12 @@ class BenchmarkModel:
     inputs: list[Int8Array]
     expected: list[Int8Array]
     origin: str  # of the expected outputs
+    removed_macs: int = 0
 
     @property
     def macs(self) -> int:
-        return sum(self.blob.network.macs(operator) for operator in self.blob.network.operators)
+        """Those of the model, as others count them; the blob may need fewer."""
+        return self.removed_macs + sum(self.blob.network.macs(operator) for operator in self.blob.network.operators)
 
     @property
     def weights(self) -> int:
@@ -58,21 +63,28 @@ class BenchmarkModel:
         return sum(int(operator.weights.size) for operator in operators if isinstance(operator, WeightedOperator))
 
 
-def load_model(name: str) -> BenchmarkModel | None:
-    """One of NAMES, or None where the folder of reference models (SMIDGEN_MODELS) is not there."""
+def load_model(name: str, keep_channels: bool = False) -> BenchmarkModel | None:
+    """One of NAMES, or None where the folder of reference models (SMIDGEN_MODELS) is not there.
+
+    keep_channels: of reference models, as for pack.
+    """
     if name == OWN:
         return _own_model()
     folder = models_folder()
-    return _reference_model(name, folder) if folder is not None else None
+    return _reference_model(name, folder, keep_channels) if folder is not None else None
 
 
-def _reference_model(name: str, folder: Path) -> BenchmarkModel:
+def _reference_model(name: str, folder: Path, keep_channels: bool) -> BenchmarkModel:
     path = folder / f"{FILES[RAW.get(name, name)]}.tflite"
-    data = pack_graph(read_tflite(path), coding="raw" if name in RAW else "smallest")
-    blob = read_blob(data)
+    removed = 0
+    if name in RAW:
+        data = pack_graph(read_tflite(path), keep_channels=keep_channels, coding="raw")
+    else:
+        packed = pack(path, keep_channels=keep_channels)
+        data, removed = packed.data, packed.removal.macs
     with np.load(folder / "golden" / f"{path.stem}.npz") as golden:
         inputs, expected = [golden["input"][0]], [golden["output"][0]]
-    return BenchmarkModel(name, data, blob, inputs, expected, "TFLite Micro")
+    return BenchmarkModel(name, data, read_blob(data), inputs, expected, "TFLite Micro", removed)
 
 
 def _own_model() -> BenchmarkModel:

@@ -29,6 +29,7 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     band->gather.step = channels == 1 ? input[3] : 1;
     band->gather.span = pixels * input[3];
     band->gather.row_gap = band->row_bytes - band->gather.span;
+    band->gather.quads = SMG_DSP && channels % 4 == 0;
     band->gather.words_gap = 4 * (band->row_words - band->row_values);
     uint32_t taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
     uint32_t pairs = (band->output_h + 1) / 2;
@@ -69,31 +70,6 @@ void smg_band_rewind(struct smg_band *band, uint32_t channel)
     band->next_y = 0u - band->step->record->parameters.window.pad_top;
 }
 
-#if !SMG_THUMB_1
-
-void smg_gather(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape)
-{
-    for (uint32_t row = 0; row < shape->rows; ++row) {
-        for (uint32_t offset = 0; offset != shape->span; offset += shape->step) {
-            *words++ = smg_pair(row0[offset], row1[offset]);
-        }
-        row0 += shape->span + shape->row_gap;
-        row1 += shape->span + shape->row_gap;
-        words += shape->words_gap / 4;
-    }
-}
-
-void smg_gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_edge *edge)
-{
-    for (uint32_t i = 0; i < edge->count; ++i) {
-        *words++ = smg_pair(*row0, *row1);
-        row0 += edge->step0;
-        row1 += edge->step1;
-    }
-}
-
-#endif
-
 static void gather_edge(const struct smg_band *band, uint32_t *words, const int8_t *row0, const int8_t *row1)
 {
     const int8_t *padding = &band->step->input->zero_point;
@@ -101,6 +77,7 @@ static void gather_edge(const struct smg_band *band, uint32_t *words, const int8
     edge.count = band->row_values;
     edge.step0 = row0 == NULL ? 0 : band->gather.step;
     edge.step1 = row1 == NULL ? 0 : band->gather.step;
+    edge.quads = band->gather.quads;
     smg_gather_edge(words, row0 == NULL ? padding : row0, row1 == NULL ? padding : row1, &edge);
 }
 
@@ -160,6 +137,7 @@ void smg_band_shape(const struct smg_band *band, struct smg_dot *dot)
     dot->row_words = window->dilation_h * band->row_words;
     dot->pair_words = window->stride_w * band->channels;
     dot->output_step = band->step->output->dimensions[3];
+    dot->quads = band->gather.quads;
     if (band->output_w == 1) { /* a column: all pairs of a block follow each other */
         dot->pair_words = band->period * band->row_words;
         dot->output_step *= band->pair_rows;

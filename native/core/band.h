@@ -21,6 +21,7 @@ struct smg_gather {
     uint32_t rows;       /* 8: at least 1 */
     uint32_t row_gap;    /* 12: from the end of a row's span to the next row */
     uint32_t words_gap;  /* 16: from the end of a row's words to those of the next one */
+    bool quads;          /* words in the order of quads (gather.c), for dot_quads.c */
 };
 
 /* Words of the values of two rows, side by side. */
@@ -31,6 +32,7 @@ struct smg_edge {
     uint32_t count; /* 0: of words, at least 1 */
     uint32_t step0; /* 4 */
     uint32_t step1; /* 8 */
+    bool quads;
 };
 
 void smg_gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_edge *edge);

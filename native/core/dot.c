@@ -1,5 +1,7 @@
-/* Dot products without compiled weights: the definition, and the fallback where there is no room for code. */
+/* Dot products without compiled weights on ARMv6-M: the fallback where there is no room for code. */
 #include "dot.h"
+
+#if SMG_THUMB_1
 
 static uint32_t first_value(uint32_t word)
 {
@@ -8,10 +10,7 @@ static uint32_t first_value(uint32_t word)
 
 static uint32_t second_value(uint32_t word)
 {
-#if SMG_THUMB_1
-    word -= first_value(word); /* which has borrowed from it */
-#endif
-    return (uint32_t)((int32_t)word >> 16);
+    return (uint32_t)((int32_t)(word - first_value(word)) >> 16); /* the first value has borrowed from it */
 }
 
 static void run_pair(const struct smg_dot *dot, const uint32_t *words, int8_t *output, uint32_t distance)
@@ -50,8 +49,6 @@ static void run_plain(const struct smg_dot *dot, const struct smg_pairs *pairs)
     }
 }
 
-#if SMG_THUMB_1
-
 void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
 {
     if (code == NULL) {
@@ -59,22 +56,6 @@ void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_p
     } else {
         smg_dot_run_code(dot, code, pairs);
     }
-}
-
-#else
-
-uint32_t smg_dot_compile(const struct smg_dot *dot, void *code, uint32_t bytes)
-{
-    (void)dot;
-    (void)code;
-    (void)bytes;
-    return 0;
-}
-
-void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
-{
-    (void)code;
-    run_plain(dot, pairs);
 }
 
 #endif

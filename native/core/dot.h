@@ -1,11 +1,11 @@
 /* Dot products of one or two output channels with the inputs of many output pixels, two pixels at a time.
  *
- * Two pixels make a pair. The inputs of a pair are words, one for each tap, that hold both pixels' values. Where one
- * 32-bit multiplication is all there is (Cortex-M0+), a word is value 0 + value 1 * 2^16: multiplied by a weight it
- * gives both products, and such products can be added up as long as the sum for pixel 0 stays within 16 bits, that is
- * while the magnitudes of the weights add up to 255 at most (255 * 128 < 2^15). There the weights are compiled: the
- * dot product becomes a straight run of instructions with the weights as immediate operands. Zeros cost nothing, and
- * where a sum must be unpacked is known beforehand, for any weights.
+ * Two pixels make a pair. The inputs of a pair are words, one for each tap, that hold both pixels' values: value 0 +
+ * value 1 * 2^16. Multiplied by a weight a word gives both products, and such products can be added up as long as the sum
+ * for pixel 0 stays within 16 bits, that is while the magnitudes of the weights add up to 255 at most (255 * 128 < 2^15).
+ * On Cortex-M0+ the weights are compiled (dot_thumb.c): the dot product becomes a straight run of instructions with the
+ * weights as immediate operands. Zeros cost nothing, and where a sum must be unpacked is known beforehand, for any weights.
+ * Elsewhere it is C (dot_block.c, lanes.h). Cortex-M4 has words of two halves in place of the sum (dsp.h).
  */
 #ifndef SMG_DOT_H
 #define SMG_DOT_H
@@ -15,10 +15,10 @@
 /* The word of a pair. */
 static inline uint32_t smg_pair(int32_t value0, int32_t value1)
 {
-#if SMG_THUMB_1
-    return (uint32_t)value0 + ((uint32_t)value1 << 16);
-#else
+#if SMG_DSP
     return (uint16_t)value0 | (uint32_t)value1 << 16;
+#else
+    return (uint32_t)value0 + ((uint32_t)value1 << 16);
 #endif
 }
 
@@ -32,6 +32,7 @@ struct smg_dot {
     uint32_t row_words;   /* from one row of taps to the next */
     uint32_t pair_words;  /* from one pair's first word to the next pair's */
     uint32_t output_step; /* bytes from one pair's output to the next pair's */
+    bool quads;           /* words are in the order of quads (gather.c) */
 };
 
 /* Where rows of pairs lie. */

@@ -11,6 +11,15 @@
 #define SMG_THUMB_1 0
 #endif
 
+/* Cortex-M4 and M33: instructions on two halves of a word (dsp.h). Tests define it on other machines. */
+#ifndef SMG_DSP
+#if defined(__ARM_FEATURE_DSP)
+#define SMG_DSP 1
+#else
+#define SMG_DSP 0
+#endif
+#endif
+
 /* dividend / divisor, which is not 0. Cortex-M0 has no instruction for it, and the compiler's library is fast but large. */
 #if SMG_THUMB_1
 uint32_t smg_divide(uint32_t dividend, uint32_t divisor);

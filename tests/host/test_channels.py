@@ -15,6 +15,7 @@ from smidgen.formats.tflite_reader import read_tflite
 from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import (
+    CopyOperator,
     Kind,
     MeanOperator,
     Network,
@@ -27,6 +28,7 @@ from smidgen.passes import simplify
 from smidgen.plan.channels import remove_constant_channels
 from smidgen.plan.constants import fold_constants
 from smidgen.plan.ranges import find_bounds
+from smidgen.plan.unread_channels import kept_channels, remove_unread_channels
 from smidgen.reference import run_network, run_steps
 
 SEEDS = range(250)
@@ -94,6 +96,18 @@ def test_folding_changes_no_tensor(seed: int) -> None:
             run_steps(network, [sample]), run_steps(folded, [sample]), strict=True
         ):
             np.testing.assert_array_equal(before[operator.output], after[operator.output])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_channels_that_stay_hold_what_they_held(seed: int) -> None:
+    network = dead_network(seed)
+    kept, removed = kept_channels(network), remove_unread_channels(network)
+    for sample in samples(network)[::3]:
+        for (_, operator, before), (_, _, after) in zip(
+            run_steps(network, [sample]), run_steps(removed, [sample]), strict=True
+        ):
+            values = before[operator.output][..., kept[operator.output]]
+            np.testing.assert_array_equal(values, after[operator.output])
 
 
 @pytest.mark.parametrize("name", INT8_MODELS)
@@ -241,6 +255,60 @@ def test_padded_channels_go() -> None:
     pad, mean_operator = removed.operators[1:3]
     assert isinstance(pad, PadOperator) and pad.paddings == ((1, 1), (0, 2), (0, 0))
     assert isinstance(mean_operator, MeanOperator) and mean_operator.inner == 1
+
+
+@pytest.mark.parametrize(("elements", "repeat"), [(3, 1), (4, 3), (5, 4)])
+def test_broadcasting_over_parts_of_positions_keeps_all_channels(elements: int, repeat: int) -> None:
+    """60 elements in positions of two: 3 elements over and over; 4 of which each is used three times; 5, four times."""
+    b, still = still_second_channel()
+    product = b.multiply(still, np.arange(1, 1 + elements), repeat)
+    network = b.finish(b.fully_connected(product, 2, **{**alive(2, 60), "shift": np.array([-8], np.int32)}))
+    removed = remove_constant_channels(network)
+    assert_same_outputs(network, removed)
+    assert (shapes(removed) == shapes(network)) == (repeat != 4)
+
+
+def test_a_mean_over_channels_needs_all_of_them() -> None:
+    b, still = still_second_channel(20)
+    target = b.tensor(1, 30, zero_point=0)
+    b.operators.append(MeanOperator(Kind.MEAN, still, target, inner=1, multiplier=2**30, shift=0))
+    network = b.finish(b.fully_connected(target, 2, zero_point=0, **alive(2, 30)))
+    removed = remove_constant_channels(network)
+    assert_same_outputs(network, removed)
+    assert shapes(removed) == shapes(network)
+
+
+def test_copies_of_parts_of_positions_keep_all_channels() -> None:
+    """Rows of three elements of a tensor with two channels, and one of another. A channel of the result is not read."""
+    b, still = still_second_channel()
+    other = b.pool(
+        b.convolution(0, Kind.CONV_2D, 1, zero_point=-128, window=b.same(), **alive(1, 27)), Kind.MAX_POOL_2D
+    )
+    target = b.tensor(1, 20, 4, zero_point=-128)
+    copies = [(still, 3, 0), (b.reshape(b.pad(other, (1, 1), (0, 1), (0, 0)), 1, 20, 1), 1, 3)]
+    for source, chunk, start in copies:
+        b.operators.append(CopyOperator(Kind.COPY, source, target, chunk=chunk, stride=4, start=start))
+    weights = 1 + np.arange(160).reshape(2, 20, 4) % 5
+    weights[:, :, 1] = 0
+    fields = {"weights": weights.reshape(2, 80).astype(np.int8), "shift": np.array([-8], np.int32)}
+    network = b.finish(b.fully_connected(target, 2, **{**FACTORS, **fields}))
+    removed = remove_constant_channels(network)
+    assert_same_outputs(network, removed)
+    assert shapes(removed) == shapes(network)
+
+
+def test_kept_channels_keep_all_that_they_read() -> None:
+    """Of the sum only channel 0 is read, but channel 1 goes into the branch, so the branch has to compute both."""
+    b = NetworkBuilder(1, 6, 5, 3)
+    point = WindowParameters((1, 1))
+    stream = b.convolution(0, Kind.CONV_2D, 2, window=point, zero_point=-128, **alive(2, 3))
+    inside = b.convolution(stream, Kind.CONV_2D, 2, window=point, zero_point=-128, **alive(2, 2))
+    branch = {**FACTORS, "weights": np.array([[2, 0], [0, 3]], np.int8)}
+    total = b.add(stream, b.convolution(inside, Kind.CONV_2D, 2, window=point, zero_point=-128, **branch))
+    network = b.finish(
+        b.convolution(total, Kind.CONV_2D, 2, window=point, **{**FACTORS, "weights": np.int8([[1, 0], [2, 0]])})
+    )
+    assert remove_constant_channels(network) is network
 
 
 def test_a_reshape_that_mixes_channels_keeps_those_that_meet_others() -> None:

@@ -28,7 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "native" / "core"
 CACHE = ROOT / ".cache" / "native"
 HARNESS = Path(__file__).with_name("engine_host.c")
-PROGRAM = CACHE / "engine_host"
 
 # Without -Wconversion, which instrumented code sets off by itself; test_strict_compile.py has all the warnings.
 FLAGS = (
@@ -116,32 +115,36 @@ def core_sources() -> list[Path]:
     return sorted(CORE.glob("*.c"))
 
 
-def build_harness() -> Path:
-    """Compiles the harness when a source is newer; returns the program."""
+def build_harness(dsp: bool = False) -> Path:
+    """Compiles the harness when a source is newer; returns the program.
+
+    dsp: with the kernels of Cortex-M4, whose instructions are written in C.
+    """
+    program = CACHE / ("engine_host_dsp" if dsp else "engine_host")
     sources = [HARNESS, *core_sources()]
     newest = max(path.stat().st_mtime for path in [*sources, *CORE.glob("*.h")])
-    if PROGRAM.exists() and PROGRAM.stat().st_mtime > newest:
-        return PROGRAM
+    if program.exists() and program.stat().st_mtime > newest:
+        return program
     CACHE.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=CACHE, prefix="engine_host-")
+    handle, name = tempfile.mkstemp(dir=CACHE, prefix=f"{program.name}-")
     os.close(handle)
-    command = ["gcc", *FLAGS, "-I", str(CORE), "-o", name, *map(str, sources)]
+    command = ["gcc", *FLAGS, f"-DSMG_DSP={int(dsp)}", "-I", str(CORE), "-o", name, *map(str, sources)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         Path(name).unlink(missing_ok=True)
         raise EngineError(f"the harness does not compile:\n{result.stderr}")
-    os.replace(name, PROGRAM)  # another test process may be building it as well
-    return PROGRAM
+    os.replace(name, program)  # another test process may be building it as well
+    return program
 
 
 class HostEngine:
-    """One harness process. Use it as a context manager, or call close()."""
+    """One harness process. Use it as a context manager, or call close(). dsp: as for build_harness."""
 
-    def __init__(self) -> None:
+    def __init__(self, dsp: bool = False) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1")
         self._process = subprocess.Popen(
-            [str(build_harness())],
+            [str(build_harness(dsp))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

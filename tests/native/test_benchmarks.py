@@ -135,7 +135,7 @@ class TestCommands:
         assert "-50.0%" in capfd.readouterr().out
 
     def test_wrong_results_end_with_1(self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        def wrong(name: str) -> Any:
+        def wrong(name: str, keep_channels: bool) -> Any:
             model = load_model(name)
             assert model is not None
             model.expected[0].flat[0] ^= 1

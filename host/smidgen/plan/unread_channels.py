@@ -27,9 +27,10 @@ Mask = NDArray[np.bool_]
 def remove_unread_channels(network: Network) -> Network:
     """The network without channels that are multiplied by nothing but zero. Every tensor keeps at least one.
 
-    Tensors keep their indices and operators theirs; a tensor's last dimension shrinks.
+    Tensors keep their indices and operators theirs; a tensor's last dimension shrinks, and what is left of it holds the
+    values that it held. Returns `network` itself if there is nothing to remove.
     """
-    kept = _kept_channels(network)
+    kept = kept_channels(network)
     if all(mask.all() for mask in kept):
         return network
     tensors = [_tensor(tensor, mask) for tensor, mask in zip(network.tensors, kept, strict=True)]
@@ -37,7 +38,7 @@ def remove_unread_channels(network: Network) -> Network:
     return replace(network, tensors=tensors, operators=operators)
 
 
-def _kept_channels(network: Network) -> list[Mask]:
+def kept_channels(network: Network) -> list[Mask]:
     """A mask over the channels of each tensor: the least set that holds all that a kept channel is computed from."""
     groups = ChannelGroups(network)
     kept = groups.fixed.copy()
