@@ -105,15 +105,18 @@ def _window_taps(network: Network, operator: NetworkOperator, window: WindowPara
 
 
 def _plain_convolution(network: Network, operator: WeightedOperator, steps: Steps) -> None:
+    """Every tap of the window takes its time, those outside the input a little less."""
     assert operator.window is not None
-    rows, taps = _window_taps(network, operator, operator.window)
+    _, inside = _window_taps(network, operator, operator.window)
     name = f"{operator.kind.name} kernel 0"
-    per_tap = network.tensors[operator.input].dimensions[3] if operator.kind == Kind.CONV_2D else 1
-    steps[f"{name}: output"] += network.tensors[operator.output].elements
-    steps[f"{name}: row of taps"] += operator.channels * rows
-    steps[f"{name}: tap"] += operator.channels * taps
+    outputs = network.tensors[operator.output].elements
+    rows, columns = operator.window.kernel
+    steps[f"{name}: output"] += outputs
+    steps[f"{name}: row of taps"] += outputs * rows
+    steps[f"{name}: tap"] += outputs * rows * columns
+    steps[f"{name}: tap inside the input"] += operator.channels * inside
     if operator.kind == Kind.CONV_2D:
-        steps[f"{name}: product"] += operator.channels * taps * per_tap
+        steps[f"{name}: product"] += network.macs(operator)
 
 
 def _add(network: Network, operator: NetworkOperator, steps: Steps) -> None:

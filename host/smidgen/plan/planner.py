@@ -35,10 +35,26 @@ def make_plan(
     decoded weights that the plain kernels hold at a time (at least one channel). coding: of the weights; "raw" makes
     blobs large and networks fast.
     """
-    network = use_linear_adds(shorten_multipliers(network))
+    network = prepare(network)
     weights, tables = plan_weights(network, coding)
     if scratch_limit is None:
         scratch_limit = default_scratch_limit(least_arena_bytes(network, plan_kernels(network, weights, 0, tile_bytes)))
+    return plan_prepared(network, weights, tables, scratch_limit, tile_bytes)
+
+
+def prepare(network: Network) -> Network:
+    """The network with the arithmetic that the engine is fastest at; every output stays."""
+    return use_linear_adds(shorten_multipliers(network))
+
+
+def plan_prepared(
+    network: Network,
+    weights: dict[int, WeightPlan],
+    tables: list[CodeTable],
+    scratch_limit: int,
+    tile_bytes: int = TILE_BYTES,
+) -> Plan:
+    """Plan a network that was prepared, with weights stored as `weights` says. Limits as for make_plan."""
     kernels = plan_kernels(network, weights, scratch_limit, tile_bytes)
     offsets, arena_bytes = plan_arena(network, kernels)
     scratch_bytes = max((plan.scratch_bytes for plan in kernels.values()), default=0)
