@@ -11,15 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-import numpy as np
-
-from smidgen.huffman import symbol_counts
+from smidgen.huffman import CodeTable, symbol_counts
 from smidgen.network import Network, WeightedOperator
 from smidgen.plan.cost import cost_model
-from smidgen.plan.cost_steps import operator_steps
 from smidgen.plan.execution import Execution, executions
 from smidgen.plan.planner import Plan, plan_prepared, prepare
-from smidgen.plan.weights import plan_weights
+from smidgen.plan.weights import WeightPlan, plan_weights
 
 
 class Goal(str, Enum):
@@ -84,7 +81,8 @@ class Chooser:
 
     network: Network
     budget: Budget
-    _costs: dict[tuple[int, Execution], float] = field(default_factory=dict)
+    _costs: dict[tuple[int, int, int, int, bytes], float] = field(default_factory=dict)
+    _weights: dict[frozenset[int], tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
     _candidates: dict[tuple[int, frozenset[int]], Candidate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,9 +113,9 @@ class Chooser:
         least = self._candidate(0, frozenset())
         most = self._candidate(_UNLIMITED, frozenset()).plan.scratch_bytes
         start, end = least.ram_bytes, least.plan.arena_bytes + most
-        count = math.ceil(math.log(max(end / start, 1.0)) / math.log(_COARSE)) if start else 0
-        steps = (start * (end / start) ** (step / count) for step in range(count)) if count else iter(())
-        return [0, *(max(int(total) - least.plan.arena_bytes, 0) for total in steps), most]
+        count = math.ceil(math.log(end / start) / math.log(_COARSE)) if start else 0
+        totals = [int(start * (end / start) ** (step / count)) for step in range(count)]
+        return [0, *(max(total - least.plan.arena_bytes, 0) for total in totals), most]
 
     def _with_limit(self, goal: Goal, limit: int) -> Iterable[Candidate]:
         coded = self._candidate(limit, frozenset())
@@ -137,8 +135,9 @@ class Chooser:
 
     def _candidate(self, limit: int, raw: frozenset[int]) -> Candidate:
         if (limit, raw) not in self._candidates:
-            weights, tables = plan_weights(self.network, raw=raw)
-            plan = plan_prepared(self.network, weights, tables, limit)
+            if raw not in self._weights:
+                self._weights[raw] = plan_weights(self.network, raw=raw)
+            plan = plan_prepared(self.network, *self._weights[raw], limit)
             size = sum(self._weight_bytes(plan, index) for index in self._weighted)
             used = {weight.table for weight in plan.weights.values()} - {None}
             size += sum(plan.code_tables[table].table_bytes for table in used if table is not None)
@@ -152,7 +151,8 @@ class Chooser:
     def _operator_cycles(self, index: int, execution: Execution | None) -> float:
         if execution is None:
             return cost_model().operator(self.network, index, None)
-        key = index, execution
+        table = b"" if execution.table is None else execution.table.lengths.tobytes()
+        key = index, execution.kernel, execution.tile, execution.workspace_bytes, table
         if key not in self._costs:
             self._costs[key] = cost_model().operator(self.network, index, execution)
         return self._costs[key]

@@ -7,6 +7,7 @@ Other engines do not compile, and the results do not depend on it: a workspace t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,11 @@ class _Shape:
 
 def compiled_blocks(network: Network, operator: WeightedOperator) -> list[CompiledBlock]:
     """The code of all output channels: two in a block for CONV_2D, but for a last one; one for DEPTHWISE_CONV_2D."""
-    shape = _Shape.of(Band.of(network, operator))
+    return _compiled_blocks(_Shape.of(Band.of(network, operator)), operator)
+
+
+@lru_cache(maxsize=256)  # a planner asks for the same operators again and again
+def _compiled_blocks(shape: _Shape, operator: WeightedOperator) -> list[CompiledBlock]:
     taps = _group_halfwords(_weight_halfwords(operator.weights), shape)
     ends = np.where(np.any(operator.weights != 0, axis=1), _UNPACK_HALFWORDS, 0)
     step = 2 if operator.kind == Kind.CONV_2D else 1
