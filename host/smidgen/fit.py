@@ -16,6 +16,7 @@ from typing import Any
 from smidgen.blob.contents import Blob
 from smidgen.blob.execution import blob_executions
 from smidgen.blob.reader import read_blob_file
+from smidgen.board_memory import module_memory, usable_heap
 from smidgen.boards import BoardDescription, Evidence
 from smidgen.errors import InputError
 from smidgen.formats.tflite_reader import read_tflite
@@ -25,7 +26,6 @@ from smidgen.plan.execution import Execution
 
 ASSUMED_CYCLES_PER_INSTRUCTION = 1.5  # on every core whose instructions, but not cycles, are known
 STAND_INS = {"xtensawin": "rv32imc"}  # architectures that QEMU does not run with MicroPython, and what is taken instead
-_MICROPYTHON_SHARE = 0.04  # of a heap whose size was configured, docs/boards.md
 
 HEAP, FLASH = "heap", "flash"
 
@@ -102,11 +102,11 @@ def fit_model(path: str | Path, boards: Sequence[BoardDescription]) -> FitReport
 
 def fit_board(blob: Blob, executions: Mapping[int, Execution], board: BoardDescription) -> BoardFit:
     """How a blob does on one board."""
-    module, objects, module_file = _module(board.natmod)
-    working = module + objects + blob.arena_bytes + blob.scratch_bytes
+    module = module_memory(board.natmod)
+    working = module.heap + module.objects + blob.arena_bytes + blob.scratch_bytes
     available = usable_heap(board)
     flash = board.flash
-    flash_needed = module_file + blob.blob_bytes
+    flash_needed = module.file + blob.blob_bytes
     flash_short = flash is not None and flash_needed > flash.bytes
     if flash_short:
         place = None
@@ -122,25 +122,12 @@ def fit_board(blob: Blob, executions: Mapping[int, Execution], board: BoardDescr
         heap_needed=needed,
         heap_available=available,
         heap_is_estimate=board.heap.evidence is Evidence.ESTIMATE,
-        module_heap_bytes=module,
+        module_heap_bytes=module.heap,
         flash_needed=flash_needed,
         flash_available=flash.bytes if flash else None,
         latency=predict_latency(blob, executions, board),
         advice=_advice(board, place, needed, available, working, flash_needed),
     )
-
-
-def usable_heap(board: BoardDescription) -> int:
-    """Bytes of heap that a program can have."""
-    if board.heap.evidence is Evidence.CONFIGURED:
-        return round(board.heap.bytes * (1 - _MICROPYTHON_SHARE))
-    return board.heap.bytes
-
-
-def module_heap_bytes(board: BoardDescription) -> int:
-    """What `import smidgen` takes of a board's heap, with the objects of one model."""
-    module, objects, _ = _module(board.natmod)
-    return module + objects
 
 
 def predict_latency(blob: Blob, executions: Mapping[int, Execution], board: BoardDescription) -> Latency | None:
@@ -170,19 +157,6 @@ def _blob(path: Path) -> Blob:
             f"(smidgen pack {path.name} --calibration DATA.npz -o OUT.smg), and give the blob"
         )
     return pack(path).blob
-
-
-def _module(arch: str) -> tuple[int, int, int]:
-    """Heap of the module and of a model's objects, and the module's file, in bytes.
-
-    Of an architecture that was not measured: the largest of the others.
-    """
-    models = [cost_model(arch)] if arch in architectures() else [cost_model(other) for other in architectures()]
-    return (
-        max(model.module_heap_bytes for model in models),
-        max(model.model_heap_bytes for model in models),
-        max(model.module_file_bytes for model in models),
-    )
 
 
 def _advice(

@@ -14,9 +14,10 @@ from test_cli import assert_refused, dense, smidgen
 from smidgen import graph as g
 from smidgen.blob.execution import blob_executions
 from smidgen.blob.reader import read_blob
+from smidgen.board_memory import usable_heap
 from smidgen.boards import BoardDescription, Evidence, find_board, load_boards
 from smidgen.errors import InputError
-from smidgen.fit import FLASH, HEAP, fit_board, fit_model, usable_heap
+from smidgen.fit import FLASH, HEAP, fit_board, fit_model
 from smidgen.formats.tflite_writer import write_tflite
 from smidgen.packer import pack_graph
 from smidgen.plan.cost import CALL_CYCLES, OPERATOR_CYCLES, cost_model

@@ -77,7 +77,7 @@ def choose_plan(network: Network, goal: Goal, budget: Budget) -> Candidate:
 
 @dataclass
 class Chooser:
-    """Compares plans of one network, for several goals."""
+    """Compares plans of one network, for several goals. `budget` may be changed."""
 
     network: Network
     budget: Budget
@@ -104,8 +104,7 @@ class Chooser:
         limits = self._limits()
         candidates = [candidate for limit in limits for candidate in self._with_limit(goal, limit)]
         best = min(candidates, key=lambda candidate: (not self.budget.allows(candidate), _rank(goal, candidate)))
-        around = best.plan.scratch_bytes
-        finer = [int(around * _FINE**step) for step in range(-4, 5)]
+        finer = [int(best.plan.scratch_bytes * _FINE**step) for step in range(-4, 5)]
         return candidates + [candidate for limit in finer for candidate in self._with_limit(goal, limit)]
 
     def _limits(self) -> list[int]:
@@ -130,7 +129,7 @@ class Chooser:
 
     def _pays_raw(self, index: int, coded: Candidate, raw: Candidate, price: float) -> bool:
         """Whether storing the weights of an operator raw saves enough cycles for the bytes it takes."""
-        more = self._weight_bytes(raw.plan, index) - self._weight_bytes(coded.plan, index)
+        more = self.weight_bytes(raw.plan, index) - self.weight_bytes(coded.plan, index)
         return coded.cycles[index] - raw.cycles[index] > price * more
 
     def _candidate(self, limit: int, raw: frozenset[int]) -> Candidate:
@@ -138,7 +137,7 @@ class Chooser:
             if raw not in self._weights:
                 self._weights[raw] = plan_weights(self.network, raw=raw)
             plan = plan_prepared(self.network, *self._weights[raw], limit)
-            size = sum(self._weight_bytes(plan, index) for index in self._weighted)
+            size = sum(self.weight_bytes(plan, index) for index in self._weighted)
             used = {weight.table for weight in plan.weights.values()} - {None}
             size += sum(plan.code_tables[table].table_bytes for table in used if table is not None)
             self._candidates[limit, raw] = Candidate(plan, self._cycles(plan), size)
@@ -157,8 +156,8 @@ class Chooser:
             self._costs[key] = cost_model().operator(self.network, index, execution)
         return self._costs[key]
 
-    def _weight_bytes(self, plan: Plan, index: int) -> int:
-        """Of one operator, without the code table."""
+    def weight_bytes(self, plan: Plan, index: int) -> int:
+        """Bytes of the weights of an operator in a blob, without the code table."""
         operator, number = self.network.operators[index], plan.weights[index].table
         assert isinstance(operator, WeightedOperator)
         if number is None:
