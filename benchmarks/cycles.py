@@ -28,7 +28,7 @@ from benchmarks.document import Measurement, make_document
 from benchmarks.firmware import PicoFiles, find_files, run_on_pico
 from benchmarks.instructions import BOARDS, count_instructions
 from benchmarks.measure import ModelCycles, measure
-from benchmarks.models import NAMES, BenchmarkModel, load_model
+from benchmarks.models import NAMES, BenchmarkModel, coding_note, load_model
 from benchmarks.published import published_notes
 from benchmarks.synthetic import LAYERS, synthetic_model
 from benchmarks.tables import (
@@ -109,6 +109,8 @@ def _show(document: dict[str, Any], measurements: list[Measurement], layers: lis
     output.print(models_table(document, baseline["models"]))
     output.print(predicted_networks_table(document))
     for line in published_notes(list(document["models"])):
+        output.print(line)
+    for line in filter(None, (coding_note(measurement.model) for measurement in measurements)):
         output.print(line)
     module = document["module"]
     output.print(f"code of the engine for ARMv6-M, without the module: {module['engine_text_bytes']:,} B")

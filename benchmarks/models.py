@@ -14,6 +14,7 @@ from smidgen.blob.reader import read_blob
 from smidgen.demo import recordings
 from smidgen.demo.run import float_model
 from smidgen.formats.tflite_reader import read_tflite
+from smidgen.huffman import entropy_bits, symbol_counts
 from smidgen.network import WeightedOperator
 from smidgen.packer import pack, pack_graph
 from smidgen.passes import simplify
@@ -62,6 +63,24 @@ class BenchmarkModel:
     def weights(self) -> int:
         operators = self.blob.network.operators
         return sum(int(operator.weights.size) for operator in operators if isinstance(operator, WeightedOperator))
+
+
+def coding_note(model: BenchmarkModel) -> str | None:
+    """What Huffman coding reaches beside the entropy of weights that share a code table; None if all are raw."""
+    counts: dict[int, NDArray[np.int64]] = {}
+    bits = 0
+    for index, storage in model.blob.storage.items():
+        operator = model.blob.network.operators[index]
+        if storage.coding == "huffman" and isinstance(operator, WeightedOperator):
+            table = storage.code_table_offset
+            counts[table] = counts.get(table, np.zeros(256, np.int64)) + symbol_counts(operator.weights)
+            bits += storage.bits
+    if not counts:
+        return None
+    entropy = sum(map(entropy_bits, counts.values()))
+    weights = sum(int(count.sum()) for count in counts.values())
+    excess = 100 * (bits / entropy - 1)
+    return f"{model.name}: {bits / weights:.3f} bits a coded weight, {excess:.2f} % above the entropy"
 
 
 def load_model(name: str, keep_channels: bool = False) -> BenchmarkModel | None:

@@ -3,18 +3,6 @@
 
 #if !SMG_THUMB_1
 
-/* What the input's zero point adds to every sum. */
-static uint32_t zero_point_sum(const struct smg_dot *dot, const int8_t *weights)
-{
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < dot->rows * dot->columns; ++i) {
-        uint32_t weight = (uint32_t)weights[i];
-        sum += weight;
-    }
-    uint32_t zero_point = (uint32_t)dot->channels->step->input->zero_point;
-    return sum * zero_point;
-}
-
 static void open_block(struct smg_dot_block *block, const struct smg_dot *dot)
 {
     block->channels = dot->count;
@@ -22,7 +10,7 @@ static void open_block(struct smg_dot_block *block, const struct smg_dot *dot)
         struct smg_channel channel;
         smg_channels_read(dot->channels, dot->channel + c, &channel);
         smg_requantizer_open(&block->outputs[c], dot->channels->step, &channel);
-        block->biases[c] = channel.bias - zero_point_sum(dot, dot->weights + c * dot->rows * dot->columns);
+        block->biases[c] = channel.bias;
     }
 }
 

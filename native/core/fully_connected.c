@@ -33,7 +33,7 @@ void smg_fully_connected(const struct smg_step *step)
             count = group_size(tiles.end - c);
             for (uint32_t row = 0; row < rows; ++row) {
                 uint32_t sums[SMG_DENSE_CHANNELS];
-                smg_dense_raw(step->input_data + row * inputs, inputs, weights, count, sums);
+                smg_dense_raw(step->input_data + row * inputs, weights, inputs, sums, count);
                 store_outputs(&channels, c, count, sums, step->output_data + row * outputs + c);
             }
             weights += count * inputs;
@@ -44,15 +44,17 @@ void smg_fully_connected(const struct smg_step *step)
 /* One row; weights [group of output channels][k][output channel], multiplied as they are decoded. */
 void smg_fully_connected_streamed(const struct smg_step *step)
 {
+    uint32_t inputs = smg_elements(step->input);
     uint32_t outputs = step->output->dimensions[3];
     struct smg_channels channels;
-    struct smg_weights weights;
+    struct smg_decoder decoder;
     smg_channels_open(&channels, step);
-    smg_weights_open(&weights, step);
+    smg_decoder_open(&decoder, step->scratch, (const void *)(step->blob + step->record->code_table_offset));
+    smg_decoder_start(&decoder, step->blob + step->record->weights_offset);
     for (uint32_t c = 0, count; c < outputs; c += count) {
         uint32_t sums[SMG_DENSE_CHANNELS];
         count = group_size(outputs - c);
-        smg_dense_streamed(step->input_data, weights.per_channel, &weights.decoder, count, sums);
+        smg_dense_streamed(&decoder, step->input_data, inputs, sums, count);
         store_outputs(&channels, c, count, sums, step->output_data + c);
     }
 }

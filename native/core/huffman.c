@@ -6,6 +6,8 @@ typedef char smg_assert_level[sizeof(struct smg_huffman_level) == 4 ? 1 : -1];
 
 #define ALL_CODES (UINT32_C(1) << SMG_MAX_CODE_LENGTH) /* of the longest length */
 
+enum { LONG_BITS = SMG_MAX_CODE_LENGTH - SMG_LOOKUP_BITS }; /* of the longest codes, behind what is looked up */
+
 /* How many of the longest codes begin with the codes of one length, given how many these are. */
 static uint32_t covered(uint32_t count, uint32_t length)
 {
@@ -33,39 +35,46 @@ int smg_code_table_check(const struct smg_code_table *table)
     return codes == ALL_CODES ? SMG_OK : SMG_INCOMPLETE_CODE;
 }
 
+/* Fills entries first .. end - 1 of the lookup; returns end. */
+static __attribute__((noinline)) uint32_t fill(struct smg_huffman_lookup *lookup, uint32_t first, uint32_t end,
+                                               int32_t length, int32_t symbol)
+{
+    int8_t *lengths = lookup->lengths + first;
+    int8_t *symbols = lookup->symbols + first;
+    for (int8_t *last = lookup->lengths + end; lengths != last;) {
+        *lengths++ = (int8_t)length;
+        *symbols++ = (int8_t)symbol;
+    }
+    return end;
+}
+
 void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct smg_code_table *table)
 {
     struct smg_huffman_lookup *lookup = (void *)memory;
-    const int8_t *symbols = (const int8_t *)(table->counts + table->max_length);
     struct smg_huffman_level *level = lookup->levels;
+    const int8_t *symbol = (const int8_t *)(table->counts + table->max_length);
     uint32_t entry = 0;
     uint32_t codes = 0; /* of the longest codes, those that begin with shorter codes than `length` */
     uint32_t place = 0;
+    decoder->lookup = lookup;
+    decoder->symbols = symbol;
     for (uint32_t length = 1; length <= table->max_length; ++length) {
-        uint32_t next_place = place + table->counts[length - 1];
+        uint32_t count = table->counts[length - 1];
         uint32_t first = (codes >> (SMG_MAX_CODE_LENGTH - length)) - place; /* not below 0: codes are twice as many */
-        codes += covered(table->counts[length - 1], length);
+        codes += covered(count, length);
+        place += count;
         if (length <= SMG_LOOKUP_BITS) {
-            for (; place < next_place; ++place) {
-                int8_t symbol = symbols[place];
-                for (uint32_t end = entry + ((1U << SMG_LOOKUP_BITS) >> length); entry < end; ++entry) {
-                    lookup->lengths[entry] = (int8_t)length;
-                    lookup->symbols[entry] = symbol;
-                }
+            for (; count != 0; --count) {
+                entry = fill(lookup, entry, entry + ((1U << SMG_LOOKUP_BITS) >> length), (int32_t)length, *symbol++);
             }
         } else {
-            place = next_place;
+            uint32_t end = (codes + (1U << LONG_BITS) - 1) >> LONG_BITS; /* of entries that begin codes up to `length` */
             level->limit = (uint16_t)codes;
             level->first = (uint16_t)first;
             ++level;
-            for (; entry << (SMG_MAX_CODE_LENGTH - SMG_LOOKUP_BITS) < codes; ++entry) {
-                lookup->lengths[entry] = SMG_LONG_CODE;
-                lookup->symbols[entry] = (int8_t)(length - 1);
-            }
+            entry = fill(lookup, entry, end, SMG_LONG_CODE, (int32_t)length - 1);
         }
     }
-    decoder->lookup = lookup;
-    decoder->symbols = symbols;
 }
 
 void smg_decoder_start(struct smg_decoder *decoder, const uint8_t *stream)

@@ -210,11 +210,11 @@ bool smg_tiles_next(struct smg_tiles *tiles);
 
 /* The dot products of the input with the weights [channel][input] of 1 .. SMG_DENSE_CHANNELS output channels. There is
  * at least one input. */
-void smg_dense_raw(const int8_t *input, uint32_t inputs, const int8_t *weights, uint32_t channels, uint32_t *sums);
+void smg_dense_raw(const int8_t *input, const int8_t *weights, uint32_t inputs, uint32_t *sums, uint32_t channels);
 
 /* The same with the next weights of a stream, [input][channel]. */
-void smg_dense_streamed(const int8_t *input, uint32_t inputs, struct smg_decoder *decoder, uint32_t channels,
-                        uint32_t *sums);
+void smg_dense_streamed(struct smg_decoder *decoder, const int8_t *input, uint32_t inputs, uint32_t *sums,
+                        uint32_t channels);
 
 #if SMG_THUMB_1
 /* dense_thumb.c: of SMG_DENSE_CHANNELS. */

@@ -1,6 +1,8 @@
 /* Sums to outputs: see requantizer.h. */
 #include "requantizer.h"
 
+#if !SMG_THUMB_1
+
 #define LARGEST_SHIFT 22
 
 void smg_requantizer_open(struct smg_requantizer *requantizer, const struct smg_step *step,
@@ -77,3 +79,5 @@ void smg_requantizer_store(const struct smg_requantizer *requantizer, uint32_t s
     output[distance] = (int8_t)output1;
     output[0] = (int8_t)output0; /* over the other if there is no pixel 1 */
 }
+
+#endif

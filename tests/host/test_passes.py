@@ -160,3 +160,18 @@ def test_uint8_input_is_accepted_only_when_it_is_int8_plus_128() -> None:
         else:
             with pytest.raises(ModelError, match="do not mean the same numbers"):
                 remove_boundary_quantization(graph)
+
+
+def test_relu_stays_where_the_shape_changes_between_it_and_the_operator() -> None:
+    b = GraphBuilder()
+    b.tensor("x", (1, 1, 2, 1), 0.1, -128)
+    b.tensor("y", (1, 1, 2, 1), 0.1, -128)
+    b.tensor("reshaped", (1, 2, 1, 1), 0.1, -128)
+    b.tensor("z", (1, 2, 1, 1), 0.1, -128)
+    b.append(g.AveragePool2D(["x"], "y", kernel=(1, 1)))
+    b.append(g.Reshape(["y"], "reshaped"))
+    b.append(g.Relu6(["reshaped"], "z"))
+    graph = simplify(simplify(b.finish(["x"], ["z"])))
+    assert _kinds(graph) == ["AVERAGE_POOL_2D", "RELU6"]
+    sample = np.array([-128, 127], np.int8).reshape(1, 1, 2, 1)
+    assert run_network(lower(graph), [sample])[0].reshape(-1).tolist() == [-128, -68]

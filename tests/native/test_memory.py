@@ -57,7 +57,7 @@ def test_bind(engine: HostEngine) -> None:
     # In any order, side by side, and with more than is needed.
     assert scratch % 4 == 0
     assert engine.bind(scratch + ARENA, (scratch, ARENA), (0, scratch)) == 0
-    assert engine.bind(1000, (0, 500), (500, 500)) == 0
+    assert engine.bind(2000, (0, 1000), (1000, 1000)) == 0
 
 
 def test_bind_refuses(engine: HostEngine) -> None:

@@ -12,6 +12,7 @@ from smidgen.requantization import Integers, wrap_int32
 
 _TOP = 30  # multiplier bits below the leading one
 _LEADING_ONE = 1 << _TOP
+_HIGHEST_SHIFT = 31
 
 
 def channel_data(operator: WeightedOperator, zero_point: int) -> bytes:
@@ -24,8 +25,8 @@ def channel_data(operator: WeightedOperator, zero_point: int) -> bytes:
     shift = np.broadcast_to(operator.shift.astype(np.int64), operator.channels)
     base, multiplier_bits = _multiplier_grid(multiplier)
     steps = (multiplier - base) >> (_TOP - multiplier_bits)
-    least = int(shift.min())
-    bias_bits, shift_bits = _signed_bits(bias), int(shift.max() - least).bit_length()
+    bias_bits, shift_bits = _signed_bits(bias), int(shift.max() - shift.min()).bit_length()
+    least = min(int(shift.min()), _HIGHEST_SHIFT + 1 - 2**shift_bits)  # no entry may stand for more
     header = struct.pack("<IbBBB", base, least, bias_bits, multiplier_bits, shift_bits)
     return header + _stream((bias, bias_bits), (steps, multiplier_bits), (shift - least, shift_bits))
 

@@ -32,7 +32,8 @@ _COMBINED = {
 def fold_activation(graph: Graph) -> None:
     """operator -> RELU becomes an operator with a fused activation.
 
-    In an int8 graph only where both tensors have the same scale and zero point: otherwise the RELU rounds again.
+    In an int8 graph only where both tensors have the same scale and zero point: otherwise the RELU rounds again. And
+    only where both have the same shape, which a removed RESHAPE between them may have changed.
     """
     for relu in [operator for operator in graph.operators if isinstance(operator, Relu | Relu6)]:
         source = graph.producer(relu.inputs[0])
@@ -52,6 +53,8 @@ def fold_activation(graph: Graph) -> None:
 
 def _same_meaning(graph: Graph, first: str, second: str) -> bool:
     a, b = graph.tensors[first], graph.tensors[second]
+    if a.shape != b.shape:
+        return False
     if a.dtype != np.int8 or a.quantization is None or b.quantization is None:
         return True
     return bool(

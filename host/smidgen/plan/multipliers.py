@@ -103,7 +103,7 @@ def _without_idle_weights(
 ) -> WeightedOperator:
     """Where all accumulators give the same output: weights of zero, and numbers like those of the other channels."""
     first, last = (requantize(edge, operator.multiplier, operator.shift).clip(*outputs) for edge in (least, largest))
-    idle = (first == last) & (operator.shift <= 0)
+    idle = (first == last) & ((operator.shift <= 0) | (operator.multiplier == 0))
     if not idle.any():
         return operator
     weights = np.where(idle[:, None], np.int8(0), operator.weights)
