@@ -4,7 +4,7 @@
     model = engine.load(blob)
     for operator in model.run(inputs): ...
 
-Code, blob, arena, scratch and stack are in SRAM. A blob that does not fit there is put into flash, which the
+Code, blob, arena and stack are in SRAM. A blob that does not fit there is put into flash, which the
 emulator reads without wait states: then the figures are those of a chip whose flash cache always hits.
 """
 
@@ -79,14 +79,13 @@ class BareModel:
     def __init__(self, machine: CortexM0Plus, data: bytes) -> None:
         self.machine = machine
         self.blob = read_blob(data)
-        arena_bytes, scratch_bytes = self.blob.arena_bytes, self.blob.scratch_bytes
         self._model, self._fault = machine.allocate(_MODEL_BYTES), machine.allocate(_FAULT_BYTES)
-        self._arena, self._scratch = machine.allocate(arena_bytes), machine.allocate(scratch_bytes)
+        self.arena = machine.allocate(self.blob.arena_bytes)
         self.in_flash = len(data) > machine.free_bytes
         address = machine.allocate_flash(len(data)) if self.in_flash else machine.allocate(len(data))
         machine.write(address, data)
         self.load_cycles = self._succeed("smg_load", self._model, address, len(data), self._fault).cycles
-        self._succeed("smg_bind", self._model, self._arena, arena_bytes, self._scratch, scratch_bytes)
+        self._succeed("smg_bind", self._model, self.arena, self.blob.arena_bytes)
 
     def run(self, inputs: Sequence[Int8Array]) -> Iterator[OperatorCycles]:
         """Run the network, one operator at a time; raises WrongResult at the first that differs from the reference."""
@@ -157,7 +156,7 @@ class BareModel:
     def _tensor_address(self, tensor: int) -> int:
         offset = self.blob.arena_offsets[tensor]
         assert offset is not None, "constants are not written"
-        return self._arena + offset
+        return self.arena + offset
 
     def _write_tensor(self, tensor: int, data: Int8Array) -> None:
         self.machine.write(self._tensor_address(tensor), data.astype(np.int8).tobytes())

@@ -75,7 +75,7 @@ class BoardRun:
     in_ram: bool  # the blob was copied into the heap
     free_bytes: int  # before smidgen was imported
     import_bytes: int  # taken by importing it: native code, its Python, and what belongs to them
-    model_bytes: int  # taken by the loaded model: the blob if in RAM, arena, scratch, and objects
+    model_bytes: int  # taken by the loaded model: the blob if in RAM, arena, and objects
 
 
 def run_on(

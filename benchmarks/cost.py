@@ -108,7 +108,7 @@ def _sizes(arch: str, case: Case, run: BoardRun) -> dict[str, int]:
     blob = case.model.blob
     return {
         "module_heap_bytes": run.import_bytes,
-        "model_heap_bytes": run.model_bytes - blob.blob_bytes - blob.arena_bytes - blob.scratch_bytes,
+        "model_heap_bytes": run.model_bytes - blob.blob_bytes - blob.arena_bytes,
         "module_file_bytes": natmod.find(arch).stat().st_size,
     }
 

@@ -15,7 +15,7 @@ from smidgen.plan import Coding, make_plan
 from smidgen.plan.cost import steps_on
 from smidgen.plan.cost_steps import Steps
 
-SCRATCH_FACTORS = (0.5, 2.0)  # of the scratch that a network gets by default
+ARENA_FACTORS = (0.8, 1.5)  # of the arena that a network gets by default
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ def plain_cases() -> Iterator[Case]:
 
 
 def planned_otherwise(case: Case) -> Iterator[Case]:
-    """A network with less and with more working memory; a single convolution with hardly any."""
+    """A network with less and with more memory; a single convolution with hardly any."""
     blob = case.model.blob
     if len(blob.network.operators) > 2:
-        for factor in SCRATCH_FACTORS:
-            yield _planned(case, f"{factor:g} times the scratch", scratch_limit=int(blob.scratch_bytes * factor))
+        for factor in ARENA_FACTORS:
+            yield _planned(case, f"{factor:g} times the arena", arena_limit=int(blob.arena_bytes * factor))
         yield _planned(case, "raw", coding="raw")
     elif blob.storage:
-        yield _planned(case, "least scratch", scratch_limit=0)
+        yield _planned(case, "least arena", arena_limit=0)
         yield _planned(case, "raw", coding="raw")
         yield _planned(case, "coded", coding="huffman")
 
 
-def _planned(case: Case, how: str, scratch_limit: int | None = None, coding: Coding = "smallest") -> Case:
+def _planned(case: Case, how: str, arena_limit: int | None = None, coding: Coding = "smallest") -> Case:
     model = case.model
-    data = write_blob(make_plan(model.blob.network, scratch_limit=scratch_limit, coding=coding))
+    data = write_blob(make_plan(model.blob.network, arena_limit=arena_limit, coding=coding))
     return Case(replace(model, name=f"{model.name}, {how}", data=data, blob=read_blob(data)))

@@ -62,7 +62,7 @@ def _memory(document: dict[str, Any]) -> str:
         sizes = [model["arena_bytes"], model["published"]["tflm_arena_bytes"], model["scratch_bytes"]]
         sizes += [model["blob_bytes"], model["heap_bytes"], model["stack_bytes"]]
         rows.append([name, *map(_count, sizes), "RAM" if model["blob_in_ram"] else "flash"])
-    return _table(["", "arena", "TFLM's arena", "scratch", "blob", "heap taken", "stack", "blob in"], rows)
+    return _table(["", "arena", "TFLM's arena", "of which scratch", "blob", "heap taken", "stack", "blob in"], rows)
 
 
 def _module(document: dict[str, Any]) -> str:

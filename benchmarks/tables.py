@@ -154,7 +154,8 @@ def instructions_table(document: dict[str, Any], baseline: dict[str, Any]) -> Ta
 def memory_table(document: dict[str, Any]) -> Table:
     """What each network takes on the board, in bytes."""
     table = _table("Memory, bytes", "model")
-    _numbers(table, "arena", "TFLM's arena", "scratch", "blob", "raw weights", "bits per weight", "stack", "heap taken")
+    _numbers(table, "arena", "TFLM's arena", "of which scratch", "blob", "raw weights", "bits per weight", "stack")
+    _numbers(table, "heap taken")
     table.add_column("blob in")
     for name, model in document["models"].items():
         table.add_row(

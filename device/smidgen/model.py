@@ -118,7 +118,7 @@ class Model:
         if isinstance(engine, tuple):
             raise ValueError(_refusal(engine))
         if isinstance(engine, int):
-            raise MemoryError("the model needs %d bytes of RAM for arena and scratch" % engine)
+            raise MemoryError("the model needs %d bytes of RAM for its arena" % engine)
         self._blob = memoryview(blob)
         self._engine = engine
         self._arena = memoryview(engine)
@@ -274,7 +274,7 @@ class Model:
         for k, kind, shape, macs in rows:
             lines.append("%3d  %-18s %-14s %10d" % (k, kind, _shape_text(shape), macs))
         lines.append("%d MACs, %d bytes of weights" % (sum(row[3] for row in rows), self._weight_bytes()))
-        lines.append("arena %d bytes, scratch %d bytes" % (self.arena_bytes, self.scratch_bytes))
+        lines.append("arena %d bytes, of which scratch up to %d" % (self.arena_bytes, self.scratch_bytes))
         for i in range(len(self.inputs) + len(self.outputs)):
             shape, scale, zero_point = self.info(i)
             name = "input" if i < len(self.inputs) else "output"
@@ -291,7 +291,7 @@ class Model:
 
     def _operator(self, index):
         """kind, kernel, activation range, input, input2, output, tile, weights offset and bits, coding"""
-        return struct.unpack_from("<BBbbHHHHIIB", self._blob, self._operators_offset + 48 * index)
+        return struct.unpack_from("<BBbbHHHHIIB", self._blob, self._operators_offset + 52 * index)
 
     def _view(self, index):
         record = self._record(index)
@@ -333,7 +333,7 @@ class Model:
             rows = outputs // self._record(operator[6])[4]
             macs = outputs * (_elements(self._record(operator[4])[1:5]) // rows)
         elif kind < 3:
-            kernel_h, kernel_w = struct.unpack_from("<HH", self._blob, self._operators_offset + 48 * index + 32)
+            kernel_h, kernel_w = struct.unpack_from("<HH", self._blob, self._operators_offset + 52 * index + 32)
             macs = outputs * kernel_h * kernel_w * (self._record(operator[4])[4] if kind == 1 else 1)
         return index, _KINDS[kind - 1], self.info(operator[6])[0], macs
 

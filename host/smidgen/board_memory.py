@@ -37,6 +37,6 @@ def usable_heap(board: BoardDescription) -> int:
 
 
 def memory_for_model(board: BoardDescription) -> int:
-    """Bytes of heap for blob, arena and scratch of one model, when nothing else runs."""
+    """Bytes of heap for blob and arena of one model, when nothing else runs."""
     module = module_memory(board.natmod)
     return usable_heap(board) - module.heap - module.objects

@@ -65,7 +65,7 @@ class BoardFit:
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a model needs everywhere, in bytes, and how it does on each board."""
+    """What a model needs everywhere, in bytes, and how it does on each board. scratch_bytes are part of the arena."""
 
     name: str
     blob_bytes: int
@@ -103,7 +103,7 @@ def fit_model(path: str | Path, boards: Sequence[BoardDescription]) -> FitReport
 def fit_board(blob: Blob, executions: Mapping[int, Execution], board: BoardDescription) -> BoardFit:
     """How a blob does on one board."""
     module = module_memory(board.natmod)
-    working = module.heap + module.objects + blob.arena_bytes + blob.scratch_bytes
+    working = module.heap + module.objects + blob.arena_bytes
     available = usable_heap(board)
     flash = board.flash
     flash_needed = module.file + blob.blob_bytes

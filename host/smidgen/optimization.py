@@ -37,13 +37,12 @@ class OperatorChoice:
 
 @dataclass(frozen=True)
 class GoalCost:
-    """What a network costs when it is planned for a goal. Bytes; ram: arena and scratch."""
+    """What a network costs when it is planned for a goal. Bytes; scratch is a part of the arena."""
 
     goal: str
     predicted_cycles: int
     arena_bytes: int
     scratch_bytes: int
-    ram_bytes: int
     blob_bytes: int
     fits: bool
 
@@ -114,7 +113,6 @@ class Optimization:
             predicted_cycles=round(candidate.total_cycles),
             arena_bytes=candidate.plan.arena_bytes,
             scratch_bytes=candidate.plan.scratch_bytes,
-            ram_bytes=candidate.ram_bytes,
             blob_bytes=self._blob_bytes(candidate),
             fits=self._chooser.budget.allows(candidate),
         )

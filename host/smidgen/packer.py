@@ -107,12 +107,12 @@ def pack_graph(
     graph: Graph,
     metadata: dict[str, Any] | None = None,
     *,
-    scratch_limit: int | None = None,
+    arena_limit: int | None = None,
     keep_channels: bool = False,
     coding: Coding = "smallest",
     optimize: Goal | None = None,
 ) -> bytes:
-    """The blob of an int8 graph in memory. scratch_limit and coding as for make_plan, keep_channels as for pack.
+    """The blob of an int8 graph in memory. arena_limit and coding as for make_plan, keep_channels as for pack.
 
     optimize: choose the plan for a goal instead of these limits, as pack does.
     """
@@ -122,7 +122,7 @@ def pack_graph(
     metadata = {**network.metadata, **(metadata or {})}
     if optimize is not None:
         return write_blob(Optimization(network, None, metadata=metadata).plan(optimize), metadata=metadata)
-    return write_blob(make_plan(network, scratch_limit=scratch_limit, coding=coding), metadata=metadata)
+    return write_blob(make_plan(network, arena_limit=arena_limit, coding=coding), metadata=metadata)
 
 
 def save(data: bytes, path: str | Path, inputs: Sequence[str | Path | None] = ()) -> None:

@@ -43,7 +43,7 @@ class BlobReport:
     weight_bytes_packed: int
     bits_per_weight: float
     arena_bytes: int
-    scratch_bytes: int
+    scratch_bytes: int  # of the arena, the most that an operator uses besides tensors
     macs: int
     golden_vectors: int
     inputs: list[dict[str, Any]]

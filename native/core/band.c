@@ -137,6 +137,7 @@ void smg_band_shape(const struct smg_band *band, struct smg_dot *dot)
     dot->row_words = window->dilation_h * band->row_words;
     dot->pair_words = window->stride_w * band->channels;
     dot->output_step = band->step->output->dimensions[3];
+    dot->row_pairs = band->output_w;
     dot->quads = band->gather.quads;
     if (band->output_w == 1) { /* a column: all pairs of a block follow each other */
         dot->pair_words = band->period * band->row_words;

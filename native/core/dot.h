@@ -32,6 +32,7 @@ struct smg_dot {
     uint32_t row_words;   /* from one row of taps to the next */
     uint32_t pair_words;  /* from one pair's first word to the next pair's */
     uint32_t output_step; /* bytes from one pair's output to the next pair's */
+    uint32_t row_pairs;   /* pairs of a row, if all rows have as many; else 1 */
     bool quads;           /* words are in the order of quads (gather.c) */
 };
 

@@ -10,17 +10,21 @@ struct lane {
     const int8_t *weights; /* 0: of the next tap */
     int32_t room;          /* 4: for more magnitudes in the segment, of 255; NO_SEGMENT before the first */
     uint32_t add;          /* 8: adds accumulator, accumulator, r7 */
-    uint16_t unpack[5];    /* 12: sum of pixel 0 += low half, sum of pixel 1 += high half */
-    uint16_t load;         /* 22: movs accumulator, #0 */
-    uint16_t negate;       /* 24: negs accumulator, accumulator */
-    uint16_t multiply;     /* 26: muls accumulator, r2, less muls r7, r2, modulo 2^16 */
+    uint32_t first;        /* 12: muls r7, the first word of a group */
+    uint16_t unpack[5];    /* 16: sum of pixel 0 += low half, sum of pixel 1 += high half */
+    uint16_t load;         /* 26: movs accumulator, #0 */
+    uint16_t negate;       /* 28: negs accumulator, accumulator */
+    uint16_t multiply;     /* 30: muls accumulator, r2, less muls r7, r2, modulo 2^16 */
 };
+
+#define MULS_R7_R2 0x4357
 
 /* a: the accumulator, r0 or r1; s: the register of pixel 0's sum, less 8. The next register has pixel 1's. */
 #define LANE(a, s)                                                                                                     \
     {                                                                                                                  \
         .room = NO_SEGMENT,                                                                                            \
         .add = 0x1800 | 7 << 6 | (a) << 3 | (a),                                                                       \
+        .first = MULS_R7_R2,                                                                                           \
         .unpack =                                                                                                      \
             {                                                                                                          \
                 0xB200 | (a) << 3 | 7,               /* sxth r7, a */                                                  \
@@ -44,8 +48,9 @@ struct taps {
     const uint16_t *end; /* of the room for code */
     uint32_t rows;
     uint32_t columns;
-    uint32_t gap; /* bytes from the end of a row to the next one */
+    uint32_t gap; /* bytes from the end of a row's words to the next row */
     const struct lane *lanes_end;
+    uint32_t more; /* words of a row besides its columns: for twins */
 };
 
 /* Instructions for the products of all taps, from `next` on. Returns where the next ones go, or null if there is no room.
@@ -53,9 +58,9 @@ struct taps {
  * If the magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product. In
  * assembly because it runs once for each weight: 22 cycles for most, and 8 for the rest of it.
  *
- * r0 next; r1 the lane's add; r2 minus the words left of the group; r3 end of the group's weights; r4 room in the segment;
- * r5 muls r7, word; r8 movs r7, #0; r9 lanes_end; r10 lane; r11 muls r7, r2; r12 words of the group. Stack: lanes, end,
- * rows, columns, gap; and columns left on top of it. */
+ * r0 next; r1 the lane's add; r2 minus the taps left of the group; r3 end of the group's weights; r4 room in the segment;
+ * r5 muls r7, word; r8 movs r7, #0; r9 lanes_end; r10 lane; r11 more; r12 taps of the group. Stack: lanes, end, rows,
+ * columns, gap; and columns left on top of it. */
 __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t *next,
                                                   SMG_READ_BY_ASSEMBLY const struct taps *taps)
 {
@@ -69,15 +74,12 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "ldmia r1!, {r3-r7}\n"
                    "push {r3-r7}\n"
                    "movs r2, r6\n"
-                   "ldr r4, [r1]\n"
+                   "ldmia r1!, {r4, r5}\n"
                    "mov r9, r4\n"
+                   "mov r11, r5\n"
                    "movs r4, #0x27\n"
                    "lsls r4, r4, #8\n"
                    "mov r8, r4\n"
-                   "movs r4, #0x43\n"
-                   "lsls r4, r4, #8\n"
-                   "adds r4, #0x57\n"
-                   "mov r11, r4\n"
 
                    "1: ldr r3, [sp, #4]\n" /* the next group; r2: columns left */
                    "subs r3, r3, r0\n"
@@ -90,6 +92,7 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "2: mov r12, r3\n"
                    "subs r2, r2, r3\n"
                    "push {r2}\n"
+                   "add r3, r11\n"
                    "movs r4, #4\n" /* ldmia r6!, {r2 ...} */
                    "lsls r4, r3\n"
                    "subs r4, #4\n"
@@ -101,12 +104,12 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "ldr r1, [sp, #4]\n"
 
                    "3: mov r10, r1\n" /* a lane's products */
-                   "ldmia r1!, {r3-r5}\n"
+                   "ldmia r1!, {r3-r6}\n"
                    "movs r1, r5\n"
+                   "movs r5, r6\n"
                    "mov r2, r12\n"
                    "adds r3, r3, r2\n"
                    "negs r2, r2\n"
-                   "mov r5, r11\n"
                    "4: ldrsb r6, [r3, r2]\n"
                    "asrs r7, r6, #31\n"
                    "eors r6, r7\n"
@@ -126,7 +129,7 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "bne 4b\n"
                    "mov r1, r10\n"
                    "stmia r1!, {r3, r4}\n"
-                   "adds r1, #20\n"
+                   "adds r1, #24\n"
                    "cmp r1, r9\n"
                    "bne 3b\n"
                    "pop {r2}\n"
@@ -160,27 +163,27 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "asrs r4, r4, #9\n"
                    "adds r4, #1\n"
                    "bne 7f\n" /* it is the first one */
-                   "ldrh r4, [r1, #12]\n"
-                   "strh r4, [r0]\n"
-                   "ldrh r4, [r1, #14]\n"
-                   "strh r4, [r0, #2]\n"
                    "ldrh r4, [r1, #16]\n"
-                   "strh r4, [r0, #4]\n"
+                   "strh r4, [r0]\n"
                    "ldrh r4, [r1, #18]\n"
-                   "strh r4, [r0, #6]\n"
+                   "strh r4, [r0, #2]\n"
                    "ldrh r4, [r1, #20]\n"
+                   "strh r4, [r0, #4]\n"
+                   "ldrh r4, [r1, #22]\n"
+                   "strh r4, [r0, #6]\n"
+                   "ldrh r4, [r1, #24]\n"
                    "strh r4, [r0, #8]\n"
                    "adds r0, #10\n"
-                   "7: ldrh r4, [r1, #22]\n"
+                   "7: ldrh r4, [r1, #26]\n"
                    "adds r4, r4, r6\n"
                    "strh r4, [r0]\n"
-                   "ldrh r4, [r1, #26]\n"
+                   "ldrh r4, [r1, #30]\n"
                    "adds r4, r4, r5\n"
                    "strh r4, [r0, #2]\n"
                    "adds r0, #4\n"
                    "movs r4, #255\n"
                    "subs r4, r4, r6\n"
-                   "ldrh r6, [r1, #24]\n"
+                   "ldrh r6, [r1, #28]\n"
                    "ldr r1, [r1, #8]\n"
                    "cmp r7, #0\n"
                    "beq 5b\n"
@@ -198,22 +201,33 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "pop {r4-r7, pc}\n");
 }
 
+/* Whether a single channel computes two pairs at once. */
+static bool are_twins(const struct smg_dot *dot)
+{
+    return dot->count == 1 && dot->row_pairs % 2 == 0 && dot->columns + dot->pair_words <= 4;
+}
+
 /* The code of all taps; returns where it ends, or null if there is no room for it before `end`. */
 static uint16_t *emit_taps(uint16_t *next, const uint16_t *end, const struct smg_dot *dot)
 {
+    bool twins = are_twins(dot);
+    uint32_t more = twins ? dot->pair_words : 0;
+    uint32_t count = twins ? 2 : dot->count;
+    uint32_t distance = twins ? 0 : dot->rows * dot->columns; /* from one lane's weights to the other's */
     struct lane lanes[2];
-    struct taps taps = {lanes, end, dot->rows, dot->columns, 4 * (dot->row_words - dot->columns), lanes + dot->count};
-    for (uint32_t channel = 0; channel < dot->count; ++channel) {
-        lanes[channel] = no_weights[channel];
-        lanes[channel].weights = dot->weights + channel * dot->rows * dot->columns;
+    struct taps taps = {lanes, end, dot->rows, dot->columns, 4 * (dot->row_words - dot->columns - more), lanes + count, more};
+    for (uint32_t i = 0; i < count; ++i) {
+        lanes[i] = no_weights[i];
+        lanes[i].weights = dot->weights + i * distance;
+        lanes[i].first += 8 * i * more;
     }
     next = emit_rows(next, &taps);
     if (next == NULL) {
         return NULL;
     }
-    for (uint32_t channel = 0; channel < dot->count; ++channel) {
-        for (uint32_t i = 0; i < 5 && lanes[channel].room != NO_SEGMENT; ++i) {
-            *next++ = lanes[channel].unpack[i];
+    for (uint32_t lane = 0; lane < count; ++lane) {
+        for (uint32_t i = 0; i < 5 && lanes[lane].room != NO_SEGMENT; ++i) {
+            *next++ = lanes[lane].unpack[i];
         }
     }
     *next++ = BX_LR;
@@ -270,6 +284,7 @@ uint32_t smg_dot_compile(const struct smg_dot *dot, void *code, uint32_t bytes)
         plan_outputs(&block->channels[i], dot, i);
     }
     block->count = dot->count;
+    block->pairs = are_twins(dot) ? 2 : 1;
     block->bytes = smg_align4((uint32_t)((uint8_t *)next - (uint8_t *)code));
     return block->bytes;
 }

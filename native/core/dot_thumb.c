@@ -21,11 +21,12 @@
 #define END_STEP "[sp, #88]"
 #define OUTPUT_ROW_STEP "[sp, #92]"
 #define LAST_DISTANCE "[sp, #96]"
+#define LANE_STEP "[sp, #100]"
 /* The same where one more word has been saved, or five. */
 #define DISTANCE_1 "[sp, #76]"
 #define LOWEST_1 "[sp, #80]"
 #define DISTANCE_5 "[sp, #92]"
-#define STEP_5 "[sp, #120]"
+#define STEP_5 "[sp, #124]"
 
 /* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. `other`: where it goes on for sums that
  * are negative or large, `high` for outputs above the highest. */
@@ -103,9 +104,10 @@
  *
  * words: of the first pair. output: of its pixel 0, first channel. first, second: where the channels' struct
  * requantization has `high`. words_step: from the end of a pair's taps to the next pair. end: of the row's words. count:
- * of channels. output_step: from the last channel of a pair to the first one of the next. rows: at least 1. row_step: from
- * the end of a row's pairs to the next row. end_step: from one row's end to the next one's. output_row_step: from where a
- * row's outputs end to the next row's. distance: from pixel 0 to pixel 1; last_distance: in the last row.
+ * of lanes, which are channels or twins. output_step: from the last lane to the first one of the next pair. rows: at least
+ * 1. row_step: from the end of a row's pairs to the next row. end_step: from one row's end to the next one's.
+ * output_row_step: from where a row's outputs end to the next row's. distance: from pixel 0 to pixel 1; last_distance: in
+ * the last row. lane_step: from one lane's output to the other's.
  *
  * r6: the pair's words, while outputs are stored the output; the other one is in r12 or lr. */
 __attribute__((naked)) static void
@@ -117,7 +119,8 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
     SMG_READ_BY_ASSEMBLY uint32_t output_step, SMG_READ_BY_ASSEMBLY uint32_t distance,
     SMG_READ_BY_ASSEMBLY int32_t lowest, SMG_READ_BY_ASSEMBLY uint32_t rows, SMG_READ_BY_ASSEMBLY uint32_t row_step,
     SMG_READ_BY_ASSEMBLY uint32_t end_step, SMG_READ_BY_ASSEMBLY uint32_t output_row_step,
-    SMG_READ_BY_ASSEMBLY uint32_t last_distance, SMG_READ_BY_ASSEMBLY const struct smg_step *step)
+    SMG_READ_BY_ASSEMBLY uint32_t last_distance, SMG_READ_BY_ASSEMBLY uint32_t lane_step,
+    SMG_READ_BY_ASSEMBLY const struct smg_step *step)
 {
     __asm volatile(".syntax unified\n"
                    "push {r4-r7, lr}\n"
@@ -150,7 +153,8 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "ldr r7, " FIRST_CHANNEL "\n" OUTPUTS("1")
                    "mov r8, r10\n"
                    "mov r9, r11\n"
-                   "adds r6, #1\n"
+                   "ldr r0, " LANE_STEP "\n"
+                   "adds r6, r6, r0\n"
                    "ldr r7, " SECOND_CHANNEL "\n" OUTPUTS("2")
                    "ldr r0, " OUTPUT_STEP "\n"
                    "adds r6, r6, r0\n"
@@ -240,13 +244,18 @@ void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct 
     const struct requantization *first = block->channels;
     const struct requantization *second = first + (block->count - 1);
     const struct smg_step *step = dot->channels->step;
-    uint32_t tap_words = (dot->rows - 1) * dot->row_words + dot->columns;
+    uint32_t pair_words = block->pairs * dot->pair_words;
+    uint32_t output_step = block->pairs * dot->output_step;
+    uint32_t more = block->pairs == 2 ? dot->pair_words : 0;
+    uint32_t tap_words = (dot->rows - 1) * dot->row_words + dot->columns + more;
     uint32_t row_words = pairs->count * dot->pair_words;
+    uint32_t lane_step = block->pairs == 2 ? dot->output_step : 1;
+    uint32_t lanes = block->pairs * block->count;
     run(pairs->words, pairs->outputs, &first->high, &second->high, (const uint8_t *)(second + 1) + 1 /* Thumb */,
-        4 * (dot->pair_words - tap_words), pairs->words + row_words, first->bias, second->bias, block->count,
-        dot->output_step - (block->count - 1), pairs->rows == 1 ? pairs->last_distance : pairs->distance,
+        4 * (pair_words - tap_words), pairs->words + row_words, first->bias, second->bias, lanes,
+        output_step - (lanes - 1) * lane_step, pairs->rows == 1 ? pairs->last_distance : pairs->distance,
         step->record->activation_min, pairs->rows, 4 * (pairs->row_words - row_words), 4 * pairs->row_words,
-        pairs->output_row_step - pairs->count * dot->output_step, pairs->last_distance, step);
+        pairs->output_row_step - pairs->count * dot->output_step, pairs->last_distance, lane_step, step);
 }
 
 #endif

@@ -9,6 +9,9 @@
  *
  * r6: the pair's first word. r8, r9: the sums of the first channel for pixels 0 and 1, r10, r11: of the second; the caller
  * presets them with the bias. Only instructions with an 8-bit operand are ever written, whatever the weights are.
+ *
+ * A single channel computes two neighbouring pairs at once where four words hold a row of taps of both and each row has an
+ * even number of pairs ("twins"): r10, r11 are the sums of the second pair.
  */
 #ifndef SMG_DOT_THUMB_H
 #define SMG_DOT_THUMB_H
@@ -33,7 +36,8 @@ enum form { POSITIVE = 0, SIGNED = 1, CALL = 2 };
 /* A block of code starts with this; what is compiled follows. */
 struct block {
     uint32_t bytes;
-    uint32_t count;
+    uint32_t count; /* of channels */
+    uint32_t pairs; /* at once: 2 for twins, else 1 */
     struct requantization channels[];
 };
 

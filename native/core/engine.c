@@ -44,32 +44,21 @@ uint32_t smg_elements(const struct smg_tensor_record *tensor)
     return (uint32_t)dimensions[0] * dimensions[1] * dimensions[2] * dimensions[3];
 }
 
-static bool is_aligned(const void *address)
-{
-    return (uintptr_t)address % 4 == 0;
-}
-
-static bool overlap(const uint8_t *a, uint32_t a_bytes, const uint8_t *b, uint32_t b_bytes)
-{
-    return (uintptr_t)a < (uintptr_t)b + b_bytes && (uintptr_t)b < (uintptr_t)a + a_bytes;
-}
-
-int smg_bind(struct smg_model *model, void *arena, size_t arena_bytes, void *scratch, size_t scratch_bytes)
+int smg_bind(struct smg_model *model, void *arena, size_t arena_bytes)
 {
     const struct smg_header *header = smg_header(model);
-    if (arena_bytes < header->arena_bytes || scratch_bytes < header->scratch_bytes) {
+    if (arena_bytes < header->arena_bytes) {
         return SMG_SMALL_MEMORY;
     }
-    if (!is_aligned(arena) || !is_aligned(scratch)) {
+    uintptr_t begin = (uintptr_t)arena;
+    uintptr_t blob = (uintptr_t)model->blob;
+    if (begin % 4 != 0) {
         return SMG_BAD_ALIGNMENT;
     }
-    if (overlap(arena, header->arena_bytes, model->blob, header->blob_bytes) ||
-        overlap(scratch, header->scratch_bytes, model->blob, header->blob_bytes) ||
-        overlap(arena, header->arena_bytes, scratch, header->scratch_bytes)) {
+    if (begin < blob + header->blob_bytes && blob < begin + header->arena_bytes) {
         return SMG_SHARED_MEMORY;
     }
     model->arena = arena;
-    model->scratch = scratch;
     return SMG_OK;
 }
 
@@ -95,7 +84,7 @@ int smg_run_operator(const struct smg_model *model, uint32_t index)
     step.output = smg_tensor(model, record->output);
     step.output_data = (int8_t *)model->arena + step.output->offset;
     step.blob = model->blob;
-    step.scratch = model->scratch;
+    step.scratch = model->arena + record->scratch_offset;
     smg_find_kernel(record->kind, record->kernel)(&step);
     return SMG_OK;
 }

@@ -17,7 +17,7 @@
 #define SMG_VERSION 1
 #define SMG_NO_TENSOR 0xFFFF
 #define SMG_SOFTMAX_LIMIT 4096               /* elements of a row are below this */
-#define SMG_MEMORY_LIMIT (UINT32_C(1) << 24) /* arena, scratch and the elements of a tensor are below this */
+#define SMG_MEMORY_LIMIT (UINT32_C(1) << 24) /* arena and the elements of a tensor are below this */
 
 enum smg_kind {
     SMG_CONV_2D = 1,
@@ -120,6 +120,7 @@ struct smg_operator_record {
         struct smg_pad pad;
         struct smg_copy copy;
     } parameters;
+    uint32_t scratch_offset; /* arena offset of the memory that only this operator uses; 0 if it needs none */
 };
 
 struct smg_code_table {
@@ -161,7 +162,7 @@ struct smg_softmax {
 /* C99 has no static assertion: an array of negative size does not compile. */
 typedef char smg_assert_header_size[sizeof(struct smg_header) == 64 ? 1 : -1];
 typedef char smg_assert_tensor_size[sizeof(struct smg_tensor_record) == 20 ? 1 : -1];
-typedef char smg_assert_operator_size[sizeof(struct smg_operator_record) == 48 ? 1 : -1];
+typedef char smg_assert_operator_size[sizeof(struct smg_operator_record) == 52 ? 1 : -1];
 typedef char smg_assert_code_table_size[sizeof(struct smg_code_table) == 4 ? 1 : -1];
 typedef char smg_assert_numbers_size[sizeof(struct smg_channel_numbers) == 8 ? 1 : -1];
 typedef char smg_assert_parameters[offsetof(struct smg_operator_record, parameters) == 32 ? 1 : -1];

@@ -253,7 +253,6 @@ int smg_load(struct smg_model *model, const void *blob, size_t bytes, struct smg
     struct smg_loader loader;
     model->blob = blob;
     model->arena = NULL;
-    model->scratch = NULL;
     loader.model = model;
     loader.fault = fault != NULL ? fault : &ignored;
     loader.fault->status = SMG_OK;

@@ -88,9 +88,40 @@ static uint64_t gathered_bytes(const struct smg_subject *subject, uint64_t weigh
     return ((decoded + 3) & ~UINT64_C(3)) + 4 * row_words * rows;
 }
 
-static int check_scratch(const struct smg_subject *subject, uint64_t weights_per_channel)
+static bool overlaps(const struct smg_subject *subject, const struct smg_tensor_record *tensor, uint32_t scratch_end)
+{
+    if (tensor->flags & SMG_CONSTANT) {
+        return false;
+    }
+    return subject->record->scratch_offset < tensor->offset + smg_elements(tensor) && tensor->offset < scratch_end;
+}
+
+/* The operators that need scratch have one input. */
+static int check_place(const struct smg_subject *subject, uint32_t scratch)
 {
     struct smg_loader *loader = subject->loader;
+    uint32_t offset = subject->record->scratch_offset;
+    uint32_t arena_bytes = smg_header(loader->model)->arena_bytes;
+    if (scratch == 0) {
+        return smg_check_zero(loader, offset);
+    }
+    if (offset % 4 != 0) {
+        return refuse(subject, SMG_BAD_OFFSET, offset, offset & ~UINT32_C(3));
+    }
+    if (offset > arena_bytes || scratch > arena_bytes - offset) {
+        return refuse(subject, SMG_OUTSIDE_ARENA, (uint64_t)offset + scratch, arena_bytes);
+    }
+    if (overlaps(subject, subject->input, offset + scratch) || overlaps(subject, subject->output, offset + scratch)) {
+        return refuse(subject, SMG_SCRATCH_OVERLAPS, 0, 0);
+    }
+    if (scratch > loader->scratch_bytes) {
+        loader->scratch_bytes = scratch;
+    }
+    return SMG_OK;
+}
+
+static int check_scratch(const struct smg_subject *subject, uint64_t weights_per_channel)
+{
     const struct smg_operator_record *record = subject->record;
     uint64_t scratch = 0;
     if (record->weights_coding == SMG_HUFFMAN) {
@@ -108,10 +139,7 @@ static int check_scratch(const struct smg_subject *subject, uint64_t weights_per
     if (scratch >= SMG_MEMORY_LIMIT) {
         return refuse(subject, SMG_TOO_LARGE, scratch, SMG_MEMORY_LIMIT - 1);
     }
-    if (scratch > loader->scratch_bytes) {
-        loader->scratch_bytes = (uint32_t)scratch;
-    }
-    return SMG_OK;
+    return check_place(subject, (uint32_t)scratch);
 }
 
 int smg_check_weights(const struct smg_subject *subject)
@@ -136,7 +164,7 @@ int smg_check_weights(const struct smg_subject *subject)
         int status = coding == SMG_HUFFMAN ? check_huffman(subject, count) : check_raw(subject, count);
         return status == SMG_OK ? check_scratch(subject, weights_per_channel) : status;
     }
-    int status = smg_check_zero(subject->loader, record->tile);
+    int status = smg_check_zero(subject->loader, record->tile | record->scratch_offset);
     if (status != SMG_OK) {
         return status;
     }

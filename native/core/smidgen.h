@@ -7,7 +7,7 @@
  *     struct smg_fault fault;
  *     int status = smg_load(&model, blob, blob_bytes, &fault);
  *     if (status == SMG_OK) {
- *         status = smg_bind(&model, arena, arena_bytes, scratch, scratch_bytes);
+ *         status = smg_bind(&model, arena, arena_bytes);
  *     }
  *     ... write the inputs to smg_tensor_data(&model, 0 .. input_count - 1) ...
  *     for (uint32_t k = 0; status == SMG_OK && k < smg_header(&model)->operator_count; ++k) {
@@ -23,7 +23,7 @@
 enum smg_status {
     SMG_OK = 0,
     /* the buffer and the header [2.1] */
-    SMG_BAD_ALIGNMENT = -1,  /* blob, arena or scratch does not start at a multiple of 4 */
+    SMG_BAD_ALIGNMENT = -1,  /* blob or arena does not start at a multiple of 4 */
     SMG_TOO_SHORT = -2,      /* fewer bytes than the header, or than blob_bytes says */
     SMG_BAD_MAGIC = -3,      /* no blob at all */
     SMG_BAD_VERSION = -4,    /* a version this engine does not know */
@@ -40,7 +40,7 @@ enum smg_status {
     SMG_BAD_SHAPE = -14,     /* rank not 1 .. 4, a dimension of 0, or one not 1 outside the rank */
     SMG_BAD_DTYPE = -15,     /* element type other than int8 */
     SMG_BAD_SCALE = -16,     /* scale not finite or not above 0 */
-    SMG_OUTSIDE_ARENA = -17, /* the tensor does not fit in arena_bytes */
+    SMG_OUTSIDE_ARENA = -17, /* tensor or scratch does not fit in arena_bytes */
     SMG_BAD_CONSTANT = -18,  /* a network input or output, or an operator's output, is a constant */
     SMG_INPUT_WRITTEN = -19, /* an operator writes a network input */
     SMG_NEVER_WRITTEN = -20, /* neither an input nor a constant, yet no operator writes it */
@@ -65,14 +65,16 @@ enum smg_status {
     SMG_INCOMPLETE_CODE = -37,  /* the code lengths do not make a complete prefix code */
     SMG_BAD_STREAM = -38,       /* the codes of all weights do not end at weights_bits */
     /* calls after loading */
-    SMG_SMALL_MEMORY = -39,  /* arena or scratch smaller than the header says */
-    SMG_SHARED_MEMORY = -40, /* arena, scratch and blob overlap */
+    SMG_SMALL_MEMORY = -39,  /* arena smaller than the header says */
+    SMG_SHARED_MEMORY = -40, /* arena and blob overlap */
     SMG_NOT_BOUND = -41,     /* run before bind */
     SMG_BAD_OPERATOR = -42,  /* operator index out of range */
     /* kernels other than the plain one */
     SMG_BAD_WORKSPACE = -43, /* scratch too small for the input and the weights that the kernel gathers */
     SMG_LEFT_OUT = -44,      /* this build has no kernel for the kind: found */
-    SMG_STATUS_LIMIT = -45
+    /* memory of operators */
+    SMG_SCRATCH_OVERLAPS = -45, /* the scratch lies over an input or the output of its operator */
+    SMG_STATUS_LIMIT = -46
 };
 
 enum smg_place { SMG_IN_HEADER = 0, SMG_IN_TENSOR = 1, SMG_IN_OPERATOR = 2 };
@@ -90,7 +92,6 @@ struct smg_fault {
 struct smg_model {
     const uint8_t *blob;
     uint8_t *arena; /* null until smg_bind */
-    uint8_t *scratch;
 };
 
 /* One plain sentence for a status, without a full stop; the same one for every status that does not exist. */
@@ -102,9 +103,9 @@ const char *smg_status_message(int status);
  * fault: may be null; filled in when the result is not SMG_OK. */
 int smg_load(struct smg_model *model, const void *blob, size_t bytes, struct smg_fault *fault);
 
-/* Gives the loaded model its memory: at least arena_bytes and scratch_bytes of the header, each starting at a multiple
- * of 4, not overlapping each other or the blob. scratch may be null if scratch_bytes is 0. */
-int smg_bind(struct smg_model *model, void *arena, size_t arena_bytes, void *scratch, size_t scratch_bytes);
+/* Gives the loaded model its memory: at least arena_bytes of the header, starting at a multiple of 4, not overlapping
+ * the blob. */
+int smg_bind(struct smg_model *model, void *arena, size_t arena_bytes);
 
 /* Runs exactly one operator, 0 .. operator_count - 1. */
 int smg_run_operator(const struct smg_model *model, uint32_t index);

@@ -4,7 +4,7 @@
 /* In the order of enum smg_status. One string with separators is smaller than a table of pointers, which on a board
  * would cost 4 bytes and a relocation for every entry. */
 static const char messages[] = "no error\0"
-                               "blob or memory does not start at a multiple of 4\0"
+                               "blob or arena does not start at a multiple of 4\0"
                                "the blob is cut short\0"
                                "this is not a smidgen blob\0"
                                "format version is not supported\0"
@@ -20,7 +20,7 @@ static const char messages[] = "no error\0"
                                "shape is wrong\0"
                                "element type is not supported\0"
                                "scale is not a positive number\0"
-                               "tensor does not fit in the arena\0"
+                               "tensor or scratch does not fit in the arena\0"
                                "constant tensor cannot be written\0"
                                "network input is written by an operator\0"
                                "no operator writes this tensor\0"
@@ -42,12 +42,13 @@ static const char messages[] = "no error\0"
                                "code table is wrong\0"
                                "code table is not complete\0"
                                "Huffman stream has the wrong length\0"
-                               "arena or scratch is too small\0"
-                               "arena, scratch and blob overlap\0"
+                               "arena is too small\0"
+                               "arena and blob overlap\0"
                                "no memory was given to the model\0"
                                "operator index is out of range\0"
                                "workspace of the kernel is too small\0"
                                "is left out of this module, install the full one\0"
+                               "scratch overlaps an input or the output\0"
                                "unknown status";
 
 const char *smg_status_message(int status)

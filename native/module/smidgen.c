@@ -1,9 +1,9 @@
 /* The engine in MicroPython: what device/smidgen/model.py builds the class Model on.
  *
  *     _load(blob)      -> an engine; (status, message, place, index, found, expected) if the blob is refused;
- *                         an int, the bytes of arena and scratch, if there is not that much memory
+ *                         an int, the bytes of the arena, if there is not that much memory
  *     _typecode(x)     -> typecode of a buffer as an int; None for an object that is not a buffer
- *     memoryview(engine)  the arena, then the scratch, as signed bytes
+ *     memoryview(engine)  the arena, as signed bytes
  *     engine.run(k)       runs operator k
  *
  * One source for a native module (dynruntime) and for a module `_smidgen` inside firmware (USER_C_MODULES). */
@@ -27,7 +27,7 @@ extern const mp_obj_type_t smidgen_engine_type;
 typedef struct {
     mp_obj_base_t base;
     mp_obj_t blob; /* keeps the blob from being collected */
-    void *memory;  /* arena and scratch; this pointer keeps them */
+    void *memory;  /* the arena; this pointer keeps it */
     size_t blob_bytes;
     size_t memory_bytes;
     struct smg_model model;
@@ -71,11 +71,9 @@ static mp_obj_t smidgen_load(mp_obj_t blob)
     if (smg_load(&self->model, buffer.buf, buffer.len, &fault) != SMG_OK) {
         return fault_tuple(&fault);
     }
-    const struct smg_header *header = smg_header(&self->model);
-    size_t arena_bytes = smg_align4(header->arena_bytes);
     self->blob = blob;
     self->blob_bytes = buffer.len;
-    self->memory_bytes = arena_bytes + header->scratch_bytes;
+    self->memory_bytes = smg_header(&self->model)->arena_bytes;
     self->memory = m_malloc_maybe(self->memory_bytes);
     if (self->memory == NULL) {
         return mp_obj_new_int_from_uint(self->memory_bytes);
@@ -84,7 +82,7 @@ static mp_obj_t smidgen_load(mp_obj_t blob)
     for (size_t i = 0; i < self->memory_bytes; ++i) {
         memory[i] = 0;
     }
-    int status = smg_bind(&self->model, memory, arena_bytes, memory + arena_bytes, header->scratch_bytes);
+    int status = smg_bind(&self->model, memory, self->memory_bytes);
     if (status != SMG_OK) {
         mp_raise_ValueError((mp_rom_error_text_t)smg_status_message(status));
     }

@@ -55,7 +55,7 @@ class Model:
 def make_blob(elements: int, padding: int = 0) -> bytes:
     """Header, two tensors [1, elements] with scale 0.5 and zero point -1, and the operator between them."""
     tensors = b"".join(struct.pack("<I4HBBbBf", 0, 1, 1, 1, elements, 2, 1, -1, 0, 0.5) for _ in range(2))
-    operator = struct.pack("<BBbbHHH", 11, 0, -128, 127, 0, 0xFFFF, 1).ljust(48, b"\0")
+    operator = struct.pack("<BBbbHHH", 11, 0, -128, 127, 0, 0xFFFF, 1).ljust(52, b"\0")
     size = 64 + len(tensors) + len(operator) + padding
     header = b"SMG\x1a" + struct.pack("<HHII", 1, 64, size, 0)
     header += struct.pack("<IIHHBBHIIIII", 2 * elements, 0, 2, 1, 1, 1, 0, 64, 104, 0, 0, 0)
@@ -359,7 +359,7 @@ def test_several_inputs_share_pieces_no_larger_than_a_chunk() -> None:
         return "5\n"
 
     inputs = [np.random.default_rng(t.elements).integers(-128, 128, t.elements, dtype=np.int8) for t in tensors]
-    BoardModel(execute, 0, BlobLayout(tuple(tensors), 4, 0, (), 0, 0)).run(*inputs)
+    BoardModel(execute, 0, BlobLayout(tuple(tensors), 4, 0, (), 0)).run(*inputs)
     received = [bytearray(tensor.elements) for tensor in tensors]
     for code in sent:
         room = CHUNK_BYTES
@@ -420,7 +420,7 @@ def test_a_blob_the_board_refuses(board: Board) -> None:
     [
         (b"", "not a .smg file: 0 bytes"),
         (b"PK\x03\x04" + bytes(100), "not a .smg file"),
-        (make_blob(4)[:80], r"cut off: 80 bytes, its header speaks of 152"),
+        (make_blob(4)[:80], r"cut off: 80 bytes, its header speaks of 156"),
         (b"SMG\x1a\x02" + make_blob(4)[5:], "version 2"),
     ],
 )

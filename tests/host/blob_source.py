@@ -54,6 +54,7 @@ class Operator:
     requantization_offset: int | Section = 0
     code_table_offset: int | Section = 0
     parameters: bytes = b""
+    scratch_offset: int = 0
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Source:
     def build(self) -> bytes:
         tensors_offset = 64
         operators_offset = tensors_offset + 20 * len(self.tensors)
-        body = bytearray(operators_offset + 48 * len(self.operators))
+        body = bytearray(operators_offset + 52 * len(self.operators))
         place = self._placer(body)
         for position, tensor in enumerate(self.tensors):
             record = struct.pack(
@@ -85,12 +86,12 @@ class Source:
             body[start : start + 20] = record
         for position, o in enumerate(self.operators):
             record = struct.pack(
-                "<BBbbHHHHIIBBHII16s", o.kind, o.kernel, o.activation_min, o.activation_max, o.input, o.input2,
+                "<BBbbHHHHIIBBHII16sI", o.kind, o.kernel, o.activation_min, o.activation_max, o.input, o.input2,
                 o.output, o.tile, place(o.weights_offset), o.weights_bits, o.weights_coding, o.zero, o.workspace,
-                place(o.requantization_offset), place(o.code_table_offset), o.parameters,
+                place(o.requantization_offset), place(o.code_table_offset), o.parameters, o.scratch_offset,
             )  # fmt: skip
-            start = operators_offset + 48 * position
-            body[start : start + 48] = record
+            start = operators_offset + 52 * position
+            body[start : start + 52] = record
         fields = self._header_fields(body, tensors_offset, operators_offset)
         body += self.gap
         body += bytes(-len(body) % 4)
@@ -236,7 +237,7 @@ def conv_huffman() -> Source:
     source.operators[0].weights_bits = len(CODED_BITS)
     source.operators[0].weights_coding = 2
     source.operators[0].code_table_offset = Section(code_table(LENGTHS), 4)
-    source.scratch_bytes = 512 + 2 * 6
+    source.scratch_bytes, source.operators[0].scratch_offset = 512 + 2 * 6, 512
     return source
 
 
@@ -255,6 +256,7 @@ def pairs_pointwise() -> Source:
     """A depthwise convolution of 1x1 sees a column of 20 pixels: with kernel 1 one word for each pair."""
     operator = Operator(
         2, 1, tile=9, weights_offset=Section(bytes(range(6))), weights_bits=6 * 8, weights_coding=1, workspace=9 + 50,
+        scratch_offset=1024,
         requantization_offset=channel_numbers(6, 0, 0, 0), parameters=window(1, 1, 1, 1, 1, 1, 0, 0),
     )  # fmt: skip
     return one(operator, (1, 4, 5, 3), (1, 4, 5, 6), scratch_bytes=4 * 59)
@@ -342,7 +344,7 @@ def everything() -> Source:
     source.operators.append(
         Operator(
             3, input=2, output=1, tile=1, weights_offset=Section(units(CODED_BITS * 2), 2),
-            weights_bits=len(CODED_BITS * 2), weights_coding=2,
+            weights_bits=len(CODED_BITS * 2), weights_coding=2, scratch_offset=3000,
             requantization_offset=channel_numbers(1, 16, 0, 0), code_table_offset=convolution.code_table_offset,
         )
     )  # fmt: skip

@@ -190,7 +190,7 @@ def test_spans_say_what_the_bytes_are_for() -> None:
         sizes[span.purpose, span.operator] = sizes.get((span.purpose, span.operator), 0) + span.size
     padding = sizes.pop(("padding", None))
     assert sizes == {
-        ("header", None): 64, ("tensors", None): 80, ("operators", None): 96, ("constant", None): 7,
+        ("header", None): 64, ("tensors", None): 80, ("operators", None): 104, ("constant", None): 7,
         ("weights", 0): 6, ("requantization", 0): 8 + 24, ("code table", 0): 14,
         ("weights", 1): 10, ("requantization", 1): 8 + 4,
         ("golden", None): 122, ("metadata", None): len(source.metadata),
@@ -216,7 +216,7 @@ def test_overlapping_sections_count_once() -> None:
     source.operators.append(Operator(**vars(source.operators[0])))
     data = bytearray(source.build() + bytes(4))
     start = source.offsets[id(source.operators[0].weights_offset)]
-    struct.pack_into("<I", data, 64 + 40 + 48 + 12, start + 4)  # the second table begins inside the first
+    struct.pack_into("<I", data, 64 + 40 + 52 + 12, start + 4)  # the second table begins inside the first
     struct.pack_into("<I", data, 8, len(data))
     spans = read_blob(seal(bytes(data))).spans
     assert [(s.offset, s.size, s.operator) for s in spans[-2:]] == [(start, 256, 0), (start + 256, 4, 1)]

@@ -113,7 +113,7 @@ HEADER_RULES: list[tuple[Break, str]] = [
     (header(tensor_count=65535), "tensor records: 1310700 bytes"),
     (header(operators_offset=66), "operator records: offset 66 is not a multiple of 4"),
     (header(operators_offset=60), "operator records: offset 60 is inside the header"),
-    (header(operator_count=65535), "operator records: 3145680 bytes"),
+    (header(operator_count=65535), "operator records: 3407820 bytes"),
     (header(golden_count=65535, golden_offset=64), r"golden vectors .65535.: \d+ bytes at offset 64 end behind"),
     (header(golden_count=1), "golden vectors .1.: offset 0 is inside the header"),
     (header(metadata_bytes=1), "metadata: offset 0 is inside the header"),
@@ -214,6 +214,13 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     ("conv_huffman", operator(weights_bits=len(CODED_BITS) + 1), "18 weights take 33 bits of the stream, .* is 34"),
     ("conv_huffman", section("weights_offset", poke("H", 4, 0xFFFF)), "weights take"),
     ("conv_huffman", section("weights_offset", lambda data: data[:4] + bytes([data[4] | 1, data[5]])), "unused bits"),
+    ("conv_huffman", operator(scratch_offset=510), "scratch_offset is 510, expected a multiple of 4"),
+    ("conv_huffman", operator(scratch_offset=3576), "scratch of 524 bytes at arena offset 3576 ends .* which has 4096"),
+    ("conv_huffman", operator(scratch_offset=2**32 - 4), "its scratch of 524 bytes at arena offset 4294967292 ends"),
+    ("conv_huffman", operator(scratch_offset=0), "its scratch of 524 bytes at arena offset 0 overlaps the input"),
+    ("conv_huffman", operator(scratch_offset=288), "its scratch of 524 bytes at arena offset 288 overlaps the output"),
+    ("conv", operator(scratch_offset=512), "CONV_2D.: scratch_offset is 512, expected 0"),
+    ("softmax", operator(scratch_offset=512), "SOFTMAX.: scratch_offset is 512, expected 0"),
     ("conv_huffman", source_fields(scratch_bytes=523), "header: scratch_bytes is 523, .* needs 524"),
     ("conv_huffman", source_fields(scratch_bytes=525), "header: scratch_bytes is 525, .* needs 524"),
     # Kernel 1
@@ -423,7 +430,7 @@ def test_overlapping_sections_cannot_expand_without_limit() -> None:
     assert len(read_blob(bytes(shared)).network.operators) == 120  # sharing is free
     for index in range(120):
         offset = source.offsets[id(base)] + 8 * index
-        struct.pack_into("<I", shared, 64 + 40 + 48 * index + 24, offset)
+        struct.pack_into("<I", shared, 64 + 40 + 52 * index + 24, offset)
     assert re.search("overlapping sections up to here expand to", rejected(seal(bytes(shared))))
 
 
@@ -434,8 +441,8 @@ def test_overlapping_streams_cannot_expand_without_limit(monkeypatch: pytest.Mon
     source = one(
         Operator(
             3, tile=1, weights_offset=stream, weights_bits=16000, weights_coding=2,
-            requantization_offset=numbers, code_table_offset=codes,
-        ), (16000,), (1,), arena_bytes=16000, scratch_bytes=512 + 16000,
+            requantization_offset=numbers, code_table_offset=codes, scratch_offset=2**15,
+        ), (16000,), (1,), arena_bytes=2**16, scratch_bytes=512 + 16000,
     )  # fmt: skip
     source.tensors[1].offset = 0
     source.operators *= 20
@@ -443,7 +450,7 @@ def test_overlapping_streams_cannot_expand_without_limit(monkeypatch: pytest.Mon
     assert len(read_blob(bytes(shared)).network.operators) == 20  # sharing is free
     for index in range(20):
         offset = source.offsets[id(stream)] + 2 * index
-        struct.pack_into("<I", shared, 64 + 40 + 48 * index + 12, offset)
+        struct.pack_into("<I", shared, 64 + 40 + 52 * index + 12, offset)
     assert re.search("overlapping sections up to here expand to", rejected(seal(bytes(shared))))
 
 

@@ -41,7 +41,7 @@ def test_memory_is_what_the_blob_says(blob_path: Path) -> None:
     executions, pico = blob_executions(blob), find_board("pico")
     fit = fit_board(blob, executions, pico)
     model = cost_model("armv6m")
-    working = model.module_heap_bytes + model.model_heap_bytes + blob.arena_bytes + blob.scratch_bytes
+    working = model.module_heap_bytes + model.model_heap_bytes + blob.arena_bytes
     assert fit.heap_needed == working + blob.blob_bytes
     assert fit.flash_needed == model.module_file_bytes + blob.blob_bytes
     assert fit.blob_in == HEAP and fit.fits

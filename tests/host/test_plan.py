@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from models import INT8_MODELS, model_path
 from random_graphs import graphs
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
+from smidgen.formats.tflite_reader import read_tflite
 from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import (
@@ -25,8 +28,13 @@ from smidgen.network import (
 from smidgen.passes import simplify
 from smidgen.plan import Plan, make_plan
 from smidgen.plan.kernels import PLAIN, STREAMED
+from smidgen.plan.memory import Arena, Buffer, describe_arena
 from smidgen.plan.overlap import Overlap
+from smidgen.plan.placement import Placement, place_tensors
+from smidgen.plan.planner import default_arena_limit
 from smidgen.plan.weights import CODINGS, decoder_scratch_bytes
+
+SCRATCH = -1
 
 
 def _tensor(elements: int, rows: int = 1) -> NetworkTensor:
@@ -48,19 +56,26 @@ def _chain(*sizes: int) -> Network:
     return Network(tensors, list(operators), 1, 1)
 
 
+def _bytes_of_tensors(network: Network) -> int:
+    """What tensors take that lie as close as they can, without any scratch."""
+    plan = make_plan(network, arena_limit=0)
+    return place_tensors(describe_arena(plan.network, plan.kernels), {}, 0).size
+
+
 def test_chain_needs_its_two_largest_neighbours() -> None:
-    assert make_plan(_chain(640, 128, 128, 8, 128, 640)).arena_bytes == 768
+    assert _bytes_of_tensors(_chain(640, 128, 128, 8, 128, 640)) == 768
 
 
 def test_random_orders_find_what_the_simple_ones_miss() -> None:
     """By size, by lifetime and by first use each leave a gap that nothing fits (84 bytes at best)."""
-    assert make_plan(_chain(28, 24, 32, 36)).arena_bytes == 32 + 36
+    assert _bytes_of_tensors(_chain(28, 24, 32, 36)) == 32 + 36
 
 
 def test_tensors_start_at_whole_words() -> None:
     plan = make_plan(_chain(7, 5, 9, 6))
     assert [offset % 4 for offset in plan.arena_offsets if offset is not None] == [0] * 4
     assert len(set(plan.arena_offsets)) > 1
+    assert [offset % 4 for offset in plan.scratch_offsets.values()] == [0] * 3
 
 
 def test_elementwise_operators_work_in_place() -> None:
@@ -113,21 +128,22 @@ DEPTHWISE = _convolution(Kind.DEPTHWISE_CONV_2D, (20, 10, 8), 8, 3)
 
 def test_pairs_in_a_single_block_when_they_fit() -> None:
     for network, pairs in ((POINTWISE, 100), (SPATIAL, 10), (DEPTHWISE, 10)):
-        kernel = make_plan(network, scratch_limit=2**16).kernels[0]
+        kernel = make_plan(network, arena_limit=2**16).kernels[0]
         assert (kernel.kernel, kernel.tile) == (1, pairs)
         assert kernel.scratch_bytes <= 2**16
 
 
 def test_compiled_weights_stay_before_blocks_grow() -> None:
-    single = make_plan(POINTWISE, scratch_limit=2**16).kernels[0]
+    single = make_plan(POINTWISE, arena_limit=2**16).kernels[0]
     larger = _convolution(Kind.CONV_2D, (20, 40, 8), 16)
-    kernel = make_plan(larger, scratch_limit=single.scratch_bytes + 4000).kernels[0]
+    tensors = _bytes_of_tensors(larger)
+    kernel = make_plan(larger, arena_limit=tensors + single.scratch_bytes + 4000).kernels[0]
     assert "stay" in kernel.reason
     assert 4 <= kernel.tile < 400
 
 
 def test_blocks_grow_with_the_limit() -> None:
-    tiles = [make_plan(SPATIAL, scratch_limit=limit).kernels[0].tile for limit in range(0, 30000, 1000)]
+    tiles = [make_plan(SPATIAL, arena_limit=limit).kernels[0].tile for limit in range(0, 30000, 1000)]
     assert tiles[0] == 1
     assert max(tiles) == 10
 
@@ -135,17 +151,17 @@ def test_blocks_grow_with_the_limit() -> None:
 @pytest.mark.parametrize("network", [POINTWISE, SPATIAL, DEPTHWISE])
 @pytest.mark.parametrize("limit", [0, 100, 1500, 3000, 10000])
 def test_the_limit_is_kept_unless_an_operator_cannot_do_with_less(network: Network, limit: int) -> None:
-    least = make_plan(network, scratch_limit=0).scratch_bytes
-    plan = make_plan(network, scratch_limit=limit)
-    assert plan.scratch_bytes == plan.kernels[0].scratch_bytes <= max(limit, least)
-    assert (least, limit) == (0, 0) or plan.scratch_bytes >= min(least, limit)
+    least = make_plan(network, arena_limit=0)
+    plan = make_plan(network, arena_limit=limit)
+    assert plan.scratch_bytes == plan.kernels[0].scratch_bytes >= least.scratch_bytes
+    assert least.arena_bytes <= plan.arena_bytes <= max(limit, least.arena_bytes)
     read_blob(write_blob(plan))  # which checks the workspace
 
 
 def test_the_least_scratch_is_one_pair() -> None:
-    assert make_plan(POINTWISE, scratch_limit=0).scratch_bytes == 4 * 8
-    assert make_plan(SPATIAL, scratch_limit=0).scratch_bytes == 4 * 12 * 8 * 3
-    assert make_plan(DEPTHWISE, scratch_limit=0).scratch_bytes == 4 * 12 * 3
+    assert make_plan(POINTWISE, arena_limit=0).scratch_bytes == 4 * 8
+    assert make_plan(SPATIAL, arena_limit=0).scratch_bytes == 4 * 12 * 8 * 3
+    assert make_plan(DEPTHWISE, arena_limit=0).scratch_bytes == 4 * 12 * 3
 
 
 @pytest.mark.parametrize(
@@ -160,7 +176,7 @@ def test_the_least_scratch_is_one_pair() -> None:
     ],
 )
 def test_operators_that_need_the_plain_kernel(network: Network, reason: str) -> None:
-    kernel = make_plan(network, scratch_limit=2**20).kernels[0]
+    kernel = make_plan(network, arena_limit=2**20).kernels[0]
     assert (kernel.kernel, kernel.workspace_words) == (0, 0)
     assert reason in kernel.reason
 
@@ -190,14 +206,14 @@ def test_kernel_of_dense_layers() -> None:
     ],
 )
 def test_convolutions_over_their_input(network: Network, arena_bytes: int) -> None:
-    assert make_plan(network, scratch_limit=0).arena_bytes == arena_bytes
+    assert _bytes_of_tensors(network) == arena_bytes
 
 
 def test_an_input_that_is_read_again_is_not_overwritten_by_a_convolution() -> None:
     network = replace(SPATIAL, tensors=[*SPATIAL.tensors, SPATIAL.tensors[0]])
     addition = BinaryOperator(Kind.ADD, 0, 1, input2=2, multipliers=(1, 1, 1), shifts=(0, 0, 0))
     network.operators = [replace(SPATIAL.operators[0], output=2), addition]
-    assert make_plan(network).arena_bytes == 3200
+    assert _bytes_of_tensors(network) == 3200
 
 
 def test_shares_of_a_placement_are_exact() -> None:
@@ -253,12 +269,12 @@ def test_coding_of_weights_can_be_chosen() -> None:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=graphs())
-def test_live_tensors_never_overlap(graph: Graph) -> None:
-    """Play the network through: every operator finds its inputs as their writers left them."""
-    plan = make_plan(lower(simplify(graph)))
+@given(graph=graphs(), limit=st.sampled_from([0, 1000, 2**16, None]))
+def test_what_is_needed_is_never_overwritten(graph: Graph, limit: int | None) -> None:
+    """Play the network through: operators find their inputs as they were written; scratch and output lie apart."""
+    plan = make_plan(lower(simplify(graph)), arena_limit=limit)
     network = plan.network
-    owner: dict[int, int] = {}  # arena byte -> tensor that was written there last
+    owner: dict[int, int] = {}  # arena byte -> tensor that was written there last, or SCRATCH
 
     def write(index: int) -> None:
         offset = plan.arena_offsets[index]
@@ -275,7 +291,52 @@ def test_live_tensors_never_overlap(graph: Graph) -> None:
 
     for index in network.inputs:
         write(index)
-    for operator in network.operators:
+    for step, operator in enumerate(network.operators):
+        if step in plan.kernels:
+            start, size = plan.scratch_offsets[step], plan.kernels[step].scratch_bytes
+            assert start + size <= plan.arena_bytes
+            owner.update(dict.fromkeys(range(start, start + size), SCRATCH))
         assert all(intact(index) for index in operator.inputs)
         write(operator.output)
+        if step in plan.kernels:
+            assert all(owner[byte] == SCRATCH for byte in range(start, start + size))
     assert all(intact(index) for index in network.outputs)
+
+
+# Two large tensors at the ends of a chain, and two small ones between which an operator wants scratch.
+HOURGLASS = Arena([Buffer(0, 1000, -1, 0), Buffer(2, 200, 0, 1), Buffer(3, 200, 1, 2), Buffer(1, 1000, 2, 3)], {})
+
+
+def test_scratch_lies_where_tensors_are_dead() -> None:
+    assert HOURGLASS.least_bytes({1: 800}) == 1200
+    placement = place_tensors(HOURGLASS, {1: 800}, 1200)
+    assert placement.size <= 1200 and placement.room(1, 1200) == 800
+    start = placement.scratch_offset(1, 800)
+    assert start + 800 <= 1200
+    for index in (1, 2):
+        offset = placement.offsets[index]
+        assert start + 800 <= offset or offset + 200 <= start
+
+
+def test_gaps_start_at_whole_words() -> None:
+    placement = Placement(Arena([Buffer(0, 5, 0, 0), Buffer(1, 3, 0, 0), Buffer(2, 50, 1, 1)], {}), [0, 12, 4])
+    assert placement.gaps(0, 100) == [(8, 4), (16, 84)]
+    assert placement.room(0, 18) == 4 and placement.room(0, 10) == 4 and placement.room(1, 20) == 4
+    assert [placement.scratch_offset(0, size) for size in (1, 4, 5)] == [8, 8, 16]
+    assert placement.scratch_offset(1, 5) == 56
+
+
+def test_an_arena_grows_for_scratch_that_has_no_room() -> None:
+    placement = place_tensors(HOURGLASS, {1: 5000}, 1200)
+    assert max(placement.size, placement.scratch_offset(1, 5000) + 5000) == 200 + 200 + 5000
+
+
+@pytest.mark.parametrize("name", INT8_MODELS)
+def test_models_keep_the_limit(name: str) -> None:
+    network = lower(simplify(read_tflite(model_path(name))))
+    least = make_plan(network, arena_limit=0)
+    bound = describe_arena(least.network, least.kernels).least_bytes(
+        {index: kernel.scratch_bytes for index, kernel in least.kernels.items()}
+    )
+    assert bound <= least.arena_bytes <= 1.05 * bound
+    assert make_plan(network).arena_bytes <= default_arena_limit(bound)

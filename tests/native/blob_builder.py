@@ -42,7 +42,7 @@ OPERATOR_FIELDS = {
     "dilation_h": (40, "H"), "dilation_w": (42, "H"), "pad_top": (44, "H"), "pad_left": (46, "H"),
     "repeat": (32, "I"), "inner": (32, "I"), "chunk": (32, "I"), "stride": (36, "I"), "start": (40, "I"),
     "before_h": (32, "H"), "before_w": (36, "H"), "before_c": (40, "H"), "last_parameter": (47, "B"),
-    "second_word": (36, "I"), "first_parameter": (32, "B"),
+    "second_word": (36, "I"), "first_parameter": (32, "B"), "scratch_offset": (48, "I"),
 }  # fmt: skip
 
 # Multiplier and shift of the factors 1, 1/2 and 1/4.
@@ -215,7 +215,7 @@ class Blob:
 
     def set_operator(self, index: int, name: str, value: float) -> None:
         offset, code = OPERATOR_FIELDS[name]
-        struct.pack_into("<" + code, self.data, self.operators_offset + 48 * index + offset, value)
+        struct.pack_into("<" + code, self.data, self.operators_offset + 52 * index + offset, value)
 
     def sealed(self) -> bytes:
         return seal(self.data)
@@ -252,7 +252,7 @@ def build(
 ) -> Blob:
     tensors_offset = 64
     operators_offset = tensors_offset + 20 * len(tensors)
-    body = bytearray(operators_offset + 48 * len(operators))
+    body = bytearray(operators_offset + 52 * len(operators))
     blob = Blob(body, tensors_offset, operators_offset)
 
     def append(name: str, data: bytes) -> int:
@@ -273,6 +273,7 @@ def build(
             "<I4HBBbBf", body, tensors_offset + 20 * index, offset, *dimensions, len(tensor.shape), 1,
             tensor.zero_point, tensor.constant is not None, tensor.scale,
         )  # fmt: skip
+    scratch_start = (arena_end + 3) // 4 * 4  # behind all tensors
     scratch = 0
     for index, operator in enumerate(operators):
         weights = operator.weights or Weights(0, 0, b"")
@@ -282,13 +283,16 @@ def build(
         requantization_offset = append(f"requantization {index}", requantization) if requantization else 0
         if operator.kind <= FULLY_CONNECTED and operator.tile == 0:
             operator.tile = tensors[operator.output].shape[-1]
-        scratch = max(scratch, scratch_bytes(operator, tensors))
+        own_scratch = scratch_bytes(operator, tensors)
+        scratch = max(scratch, own_scratch)
         struct.pack_into(
-            "<BBbbHHHHIIBxHII16s", body, operators_offset + 48 * index, operator.kind, operator.kernel, *operator.clamp,
-            operator.input, operator.input2, operator.output, operator.tile, weights_offset, weights.bits,
+            "<BBbbHHHHIIBxHII16sI", body, operators_offset + 52 * index,
+            operator.kind, operator.kernel, *operator.clamp, operator.input, operator.input2, operator.output,
+            operator.tile, weights_offset, weights.bits,
             weights.coding, operator.workspace, requantization_offset, table_offset,
-            operator.parameters,
+            operator.parameters, scratch_start if own_scratch else 0,
         )  # fmt: skip
+    arena_end = scratch_start + scratch if scratch else arena_end
     golden_offset = append("golden", b"".join(golden)) if golden else 0
     metadata_offset = append("metadata", metadata) if metadata else 0
     if any(operator.weights and operator.weights.table for operator in operators):

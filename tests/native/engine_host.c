@@ -28,7 +28,6 @@ static struct smg_fault fault;
 static uint8_t *blob_block; /* exactly as long as the blob, so that the address sanitizer sees reads outside */
 static bool loaded;
 static struct memory arena;
-static struct memory scratch;
 
 static void fail(const char *why)
 {
@@ -133,8 +132,7 @@ static int execute(uint32_t operators, const uint8_t *inputs, uint32_t bytes, in
         return BAD_REQUEST;
     }
     memory_open(&arena, header->arena_bytes, fill);
-    memory_open(&scratch, header->scratch_bytes, fill);
-    int status = smg_bind(&model, arena.bytes, arena.count, scratch.bytes, scratch.count);
+    int status = smg_bind(&model, arena.bytes, arena.count);
     for (uint32_t i = 0; i < header->input_count; ++i) {
         const struct smg_tensor_record *tensor = smg_tensor(&model, i);
         memcpy(arena.bytes + tensor->offset, inputs, smg_elements(tensor));
@@ -143,7 +141,7 @@ static int execute(uint32_t operators, const uint8_t *inputs, uint32_t bytes, in
     for (uint32_t k = 0; status == SMG_OK && k < operators; ++k) {
         status = smg_run_operator(&model, k);
     }
-    if (status == SMG_OK && !(memory_guards_intact(&arena) && memory_guards_intact(&scratch))) {
+    if (status == SMG_OK && !memory_guards_intact(&arena)) {
         return GUARD_DAMAGED;
     }
     return status;
@@ -224,32 +222,27 @@ static uint32_t highest_touched(const uint8_t *first, uint8_t first_fill, const 
 }
 
 /* payload: the inputs. Runs everything twice, on memory filled with different values.
- * Answer: u32 bytes of arena touched (counted from its start), u32 of scratch, u32 whether all outputs were equal. */
+ * Answer: u32 bytes of arena touched (counted from its start), u32 whether all outputs were equal. */
 static void touched(const uint8_t *payload, uint32_t bytes)
 {
     const struct smg_header *header = smg_header(&model);
     uint8_t *first_arena = NULL;
-    uint8_t *first_scratch = NULL;
-    uint32_t reply[3] = {0, 0, 1};
+    uint32_t reply[2] = {0, 1};
     int result = execute(header->operator_count, payload, bytes, 0x5A);
     if (result == 0) {
         first_arena = allocate(arena.count);
-        first_scratch = allocate(scratch.count);
         memcpy(first_arena, arena.bytes, arena.count);
-        memcpy(first_scratch, scratch.bytes, scratch.count);
         result = execute(header->operator_count, payload, bytes, 0xA5);
     }
     if (result == 0) {
         reply[0] = highest_touched(first_arena, 0x5A, &arena, 0xA5);
-        reply[1] = highest_touched(first_scratch, 0x5A, &scratch, 0xA5);
         for (uint32_t i = 0; i < header->output_count; ++i) {
             const struct smg_tensor_record *output = smg_tensor(&model, header->input_count + i);
-            reply[2] &= !memcmp(first_arena + output->offset, arena.bytes + output->offset, smg_elements(output));
+            reply[1] &= !memcmp(first_arena + output->offset, arena.bytes + output->offset, smg_elements(output));
         }
     }
     answer(result, reply, result == 0 ? sizeof(reply) : 0);
     free(first_arena);
-    free(first_scratch);
 }
 
 /* payload: i32 status. Answer: its message. */
@@ -265,11 +258,10 @@ static void message(const uint8_t *payload, uint32_t bytes)
     answer(0, text, (uint32_t)strlen(text));
 }
 
-/* payload: u32 length of one block of memory; u32 offset and bytes of the arena in it; the same of the scratch;
- * u32 whether the arena is the blob's memory instead. Answer: what smg_bind returns. */
+/* payload: u32 length of one block of memory; u32 offset and bytes of the arena in it; u32 whether the arena is the blob's memory instead. Answer: what smg_bind returns. */
 static void bind(const uint8_t *payload, uint32_t bytes)
 {
-    uint32_t request[6];
+    uint32_t request[4];
     if (bytes != sizeof(request)) {
         answer(BAD_REQUEST, NULL, 0);
         return;
@@ -277,9 +269,8 @@ static void bind(const uint8_t *payload, uint32_t bytes)
     memcpy(request, payload, sizeof(request));
     model.arena = NULL;
     memory_open(&arena, request[0], 0);
-    uint8_t *arena_start = request[5] ? blob_block : arena.bytes;
-    int status = smg_bind(&model, arena_start + request[1], request[2], arena.bytes + request[3], request[4]);
-    answer(status, NULL, 0);
+    uint8_t *start = request[3] ? blob_block : arena.bytes;
+    answer(smg_bind(&model, start + request[1], request[2]), NULL, 0);
 }
 
 /* payload: u32 operator. Answer: what smg_run_operator returns. */
@@ -329,7 +320,6 @@ int main(void)
         free(payload);
     }
     free(arena.block);
-    free(scratch.block);
     free(blob_block);
     return 0;
 }

@@ -8,7 +8,7 @@ enum system_call { READ = 12, WRITE = 13, EXIT = 118 };
 enum exit_code { CUT_SHORT = 100, TOO_LARGE = 101, NOT_WRITTEN = 102 };
 
 static uint32_t blob[65536];
-static uint32_t memory[65536]; /* the arena, then the scratch */
+static uint32_t memory[65536]; /* the arena */
 
 /* The kernel's convention: number and result in a2, arguments in a6, a3, a4. */
 static int32_t call_system(enum system_call number, int32_t first, void *second, uint32_t third)
@@ -70,11 +70,10 @@ static void load(struct smg_model *model)
     }
     check(smg_load(model, blob, bytes, NULL));
     const struct smg_header *header = smg_header(model);
-    uint32_t arena_words = (header->arena_bytes + 3) / 4;
-    if (arena_words * 4 + header->scratch_bytes > sizeof(memory)) {
+    if (header->arena_bytes > sizeof(memory)) {
         leave(TOO_LARGE);
     }
-    check(smg_bind(model, memory, arena_words * 4, memory + arena_words, header->scratch_bytes));
+    check(smg_bind(model, memory, sizeof(memory)));
 }
 
 static bool run(struct smg_model *model)

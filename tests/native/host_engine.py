@@ -53,7 +53,7 @@ TOO_MUCH_WORK = 1
 RESULTS = {
     2: "no blob is loaded",
     3: "request does not fit the blob (wrong input length, or an index out of range)",
-    4: "the engine wrote outside the arena or the scratch",
+    4: "the engine wrote outside the arena",
 }
 PLACES = ("header", "tensor", "operator")
 
@@ -98,7 +98,6 @@ class MemoryUse:
     """What two complete runs on differently filled memory touched."""
 
     arena_bytes: int  # up to the highest byte written (the inputs count as written)
-    scratch_bytes: int
     deterministic: bool  # the outputs did not depend on what the memory held before
 
 
@@ -228,17 +227,15 @@ class HostEngine:
 
     def memory_use(self, inputs: Sequence[bytes | Int8Array]) -> MemoryUse:
         """Runs the model twice on differently filled memory between guard bytes."""
-        arena, scratch, equal = struct.unpack("<III", self._succeed(TOUCHED, self._join(inputs)))
-        return MemoryUse(arena, scratch, bool(equal))
+        arena, equal = struct.unpack("<II", self._succeed(TOUCHED, self._join(inputs)))
+        return MemoryUse(arena, bool(equal))
 
-    def bind(
-        self, block_bytes: int, arena: tuple[int, int], scratch: tuple[int, int], arena_in_blob: bool = False
-    ) -> int:
-        """Status of giving the model (offset, bytes) of one aligned block as arena and as scratch, and nothing else.
+    def bind(self, block_bytes: int, offset: int, arena_bytes: int, arena_in_blob: bool = False) -> int:
+        """Status of giving the model `arena_bytes` at an offset of an aligned block as arena, and nothing else.
 
-        arena_in_blob: the arena's offset is one into the blob.
+        arena_in_blob: the offset is one into the blob.
         """
-        return self._request(BIND, struct.pack("<6I", block_bytes, *arena, *scratch, arena_in_blob))[0]
+        return self._request(BIND, struct.pack("<4I", block_bytes, offset, arena_bytes, arena_in_blob))[0]
 
     def step(self, index: int) -> int:
         """Status of running one operator on the memory of the last run or bind."""

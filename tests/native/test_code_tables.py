@@ -89,6 +89,7 @@ def test_too_much_shared_work(engine: HostEngine) -> None:
     for index in range(1, count):
         blob.set_operator(index, "weights_offset", blob.places["weights 0"])
         blob.set_operator(index, "code_table_offset", blob.places["table 0"])
+        blob.set_operator(index, "scratch_offset", len(values) + count)
     fault = engine.check(blob.sealed())
     assert fault is not None and fault.status == STATUS["TOO_MUCH_WORK"]
     assert fault.place == "operator" and fault.index > 15  # ordinary sharing is accepted

@@ -29,7 +29,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[HostEngine]:
 @pytest.mark.parametrize("limit", [0, 1500, 2**18])
 @pytest.mark.parametrize("seed", range(60))
 def test_engine_equals_reference(engine: HostEngine, seed: int, limit: int) -> None:
-    plan = make_plan(chain(seed), scratch_limit=limit)
+    plan = make_plan(chain(seed), arena_limit=limit)
     assert all(kernel.kernel == PAIRS for kernel in plan.kernels.values())
     engine.load(write_blob(plan))
     random = np.random.default_rng(seed)
@@ -39,14 +39,14 @@ def test_engine_equals_reference(engine: HostEngine, seed: int, limit: int) -> N
         np.testing.assert_array_equal(engine.run([data])[0], run_network(plan.network, [data])[0])
     use = engine.memory_use([np.zeros(shape, np.int8)])
     assert use.deterministic
-    assert (use.arena_bytes, use.scratch_bytes) == (plan.arena_bytes, plan.scratch_bytes)
+    assert use.arena_bytes == plan.arena_bytes
 
 
 def test_the_chains_do_overlap() -> None:
     """Else the test above would say nothing about it."""
     saved = 0
     for seed in range(60):
-        plan = make_plan(chain(seed), scratch_limit=0)
+        plan = make_plan(chain(seed), arena_limit=0)
         for operator in plan.network.operators:
             source, result = (plan.network.tensors[index].elements for index in (operator.input, operator.output))
             start, end = plan.arena_offsets[operator.input], plan.arena_offsets[operator.output]
@@ -80,7 +80,7 @@ def _convolution(
 
 def _compare(engine: HostEngine, network: Network, samples: list[np.ndarray]) -> None:
     for limit in (0, 2**18):
-        plan = make_plan(network, scratch_limit=limit)
+        plan = make_plan(network, arena_limit=limit)
         assert [kernel.kernel for kernel in plan.kernels.values()] == [PAIRS]
         engine.load(write_blob(plan))
         for sample in samples:

@@ -33,10 +33,10 @@ def engine() -> BareEngine:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=graphs(), scratch_limit=st.sampled_from([0, 500, 1500, 4096, 2**15]), seed=st.integers(0, 2**32 - 1))
-def test_random_graphs(engine: BareEngine, graph: Graph, scratch_limit: int, seed: int) -> None:
+@given(graph=graphs(), arena_limit=st.sampled_from([0, 500, 1500, 4096, 2**15]), seed=st.integers(0, 2**32 - 1))
+def test_random_graphs(engine: BareEngine, graph: Graph, arena_limit: int, seed: int) -> None:
     """BareModel.run compares each operator's output with the reference."""
-    plan = make_plan(lower(simplify(graph)), scratch_limit=scratch_limit)
+    plan = make_plan(lower(simplify(graph)), arena_limit=arena_limit)
     assume(not any(operator.kind == Kind.COPY for operator in plan.network.operators))  # a part of a tensor each
     shape = plan.network.tensors[0].shape
     random = np.random.default_rng(seed)
@@ -45,10 +45,10 @@ def test_random_graphs(engine: BareEngine, graph: Graph, scratch_limit: int, see
         assert sum(operator.cycles for operator in model.run([sample.astype(np.int8)])) > 0
 
 
-@pytest.mark.parametrize("scratch_limit", [0, 3000, 2**17])
+@pytest.mark.parametrize("arena_limit", [0, 3000, 2**17])
 @pytest.mark.parametrize("seed", range(20))
-def test_random_chains(engine: BareEngine, seed: int, scratch_limit: int) -> None:
-    plan = make_plan(chain(seed), scratch_limit=scratch_limit)
+def test_random_chains(engine: BareEngine, seed: int, arena_limit: int) -> None:
+    plan = make_plan(chain(seed), arena_limit=arena_limit)
     model = engine.load(write_blob(plan))
     sample = np.random.default_rng(seed).integers(-128, 128, plan.network.tensors[0].shape)
     assert sum(operator.cycles for operator in model.run([sample.astype(np.int8)])) > 0
@@ -91,7 +91,7 @@ def test_multipliers_that_are_not_short(engine: BareEngine, zero_point: int, shi
         window=WindowParameters((1, 1)),
     )  # fmt: skip
     tensors = [NetworkTensor((1, 2, 2, 1), 1.0, 0), NetworkTensor((1, 2, 2, 6), 1.0, zero_point)]
-    plan = make_plan(Network(tensors, [convolution], 1, 1), scratch_limit=2**16)
+    plan = make_plan(Network(tensors, [convolution], 1, 1), arena_limit=2**16)
     plan.network = replace(plan.network, operators=[convolution])
     sample = np.array([0, -1, 1, -2], np.int8).reshape(1, 2, 2, 1)
     model = engine.load(write_blob(plan))

@@ -22,7 +22,7 @@ from smidgen.packer import pack_graph
 from smidgen.passes import simplify
 from smidgen.reference import run_network, run_steps
 
-# Of scratch: nothing but the least, little, enough for everything, and what is chosen without a limit.
+# Of working memory: nothing but the least, little, enough for everything, and what is chosen without a limit.
 LIMITS = st.sampled_from([0, 700, 2**16, None])
 
 
@@ -56,7 +56,7 @@ def _run(network: Network, sample: np.ndarray) -> np.ndarray:
 def test_engine_equals_reference(engine: HostEngine, graph: Graph, limit: int | None) -> None:
     """The output, for random inputs and for the extremes, is that of the graph with all its channels."""
     network = lower(simplify(graph))
-    engine.load(pack_graph(graph, scratch_limit=limit))
+    engine.load(pack_graph(graph, arena_limit=limit))
     for sample in _inputs(network):
         expected = _run(network, sample)
         np.testing.assert_array_equal(engine.run([sample])[0].reshape(-1), expected, err_msg=_operators(network))
@@ -66,7 +66,7 @@ def test_engine_equals_reference(engine: HostEngine, graph: Graph, limit: int | 
 @given(graph=graphs(), limit=LIMITS)
 def test_every_operator_equals_reference(engine: HostEngine, graph: Graph, limit: int | None) -> None:
     """Stopped after each operator, the engine holds the reference's tensor, once all of it has been written."""
-    data = pack_graph(graph, scratch_limit=limit)
+    data = pack_graph(graph, arena_limit=limit)
     network = read_blob(data).network
     engine.load(data)
     last_writer = {operator.output: index for index, operator in enumerate(network.operators)}
@@ -97,10 +97,9 @@ def test_reference_equals_tflite_micro(graph: Graph) -> None:
 @given(graph=graphs(), limit=LIMITS)
 def test_memory_is_what_the_header_says(engine: HostEngine, graph: Graph, limit: int | None) -> None:
     """The engine touches as many bytes as the header asks for, and what they held before is of no matter."""
-    data = pack_graph(graph, scratch_limit=limit)
+    data = pack_graph(graph, arena_limit=limit)
     blob = read_blob(data)
     engine.load(data)
     use = engine.memory_use([_inputs(blob.network)[0]])
     assert use.arena_bytes == blob.arena_bytes
-    assert use.scratch_bytes == blob.scratch_bytes
     assert use.deterministic, "the result depends on what was in memory before"

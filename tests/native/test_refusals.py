@@ -216,7 +216,7 @@ OPERATOR_RULES = [
     ("conv_2d", data("requantization 0", 6, "B", 31), "BAD_ENTRY"),
     ("conv_2d", data("requantization 0", 7, "B", 7), "BAD_ENTRY"),
     ("depthwise_conv_2d", data("requantization 0", 6, "B", 30), "OUTSIDE_BLOB"),
-    ("conv_2d", operator("requantization_offset", 232), "OUTSIDE_BLOB"),
+    ("conv_2d", operator("requantization_offset", 236), "OUTSIDE_BLOB"),
     ("depthwise_conv_2d", data("requantization 0", 15, "B", 0xFF), "NOT_ZERO"),  # behind the last entry
     ("add", data("requantization 0", 4, "i", 1), "BAD_SHIFT"),
     ("add", data("requantization 0", 12, "i", -32), "BAD_SHIFT"),
@@ -275,6 +275,17 @@ OPERATOR_RULES = [
     ("fully_connected_streamed", several_rows, "BAD_SIZE"),
     ("fully_connected_streamed", operator("weights_coding", 1), "BAD_CODING"),
     ("fully_connected", operator("workspace", 1), "NOT_ZERO"),
+    # Scratch: the tensors of this sample end at 30, the scratch lies from 32 to the end of the arena
+    ("conv_2d_huffman", operator("scratch_offset", 36), "OUTSIDE_ARENA"),
+    ("conv_2d_huffman", operator("scratch_offset", 0xFFFFFFFC), "OUTSIDE_ARENA"),
+    ("conv_2d_huffman", header("arena_bytes", 32), "OUTSIDE_ARENA"),
+    ("conv_2d_huffman", operator("scratch_offset", 30), "BAD_OFFSET"),
+    ("conv_2d_huffman", operator("scratch_offset", 28), "SCRATCH_OVERLAPS"),  # the output
+    ("conv_2d_huffman", operator("scratch_offset", 0), "SCRATCH_OVERLAPS"),
+    ("conv_2d_pairs", operator("scratch_offset", 28), "SCRATCH_OVERLAPS"),
+    ("conv_2d", operator("scratch_offset", 4), "NOT_ZERO"),
+    ("add", operator("scratch_offset", 4), "NOT_ZERO"),
+    ("lookup", operator("scratch_offset", 0x80000000), "NOT_ZERO"),
     # Huffman codes
     ("conv_2d_huffman", operator("weights_offset", 0xFFFFFFFE), "OUTSIDE_BLOB"),
     ("conv_2d_huffman", operator("weights_offset", 101), "BAD_OFFSET"),
@@ -370,7 +381,11 @@ def test_unaligned_blob(engine: HostEngine, skew: int) -> None:
             "operator 0: window, stride, dilation or padding is wrong (found 5, expected 2)",
         ),
         ("conv_2d", operator("activation_min", 101), "operator 0: activation range is wrong (found 101, expected 100)"),
-        ("conv_2d", tensor(1, "offset", 19), "tensor 1: tensor does not fit in the arena (found 31, expected 30)"),
+        (
+            "conv_2d",
+            tensor(1, "offset", 19),
+            "tensor 1: tensor or scratch does not fit in the arena (found 31, expected 30)",
+        ),
         ("conv_2d", header("version", 2), "header: format version is not supported (found 2, expected 1)"),
         ("conv_2d_huffman", header("scratch_bytes", 8), "header: scratch size does not match the operators (found 8, "),
         ("conv_2d_huffman", data("table 0", 8, "I", 7 << 16 | 4), "operator 0: code table is not complete"),
@@ -424,6 +439,22 @@ def test_tensor_no_operator_writes_among_many(engine: HostEngine) -> None:
     assert engine.check(blob.sealed()) is None
     blob.set_operator(2221 - 1, "output", 2222)
     refuse(engine, blob.sealed(), "NEVER_WRITTEN", "tensor", 2221)
+
+
+def test_scratch_beside_the_tensors(engine: HostEngine) -> None:
+    """The input moved behind the scratch: then the scratch may neither reach into it nor into the output."""
+    blob = sample_blobs.conv_2d_huffman()
+    arena = int.from_bytes(blob.data[16:20], "little")
+    blob.set_header("arena_bytes", arena + 18)
+    blob.set_tensor(0, "offset", arena)
+    refuse(engine, blob.sealed(), None, "operator", 0)
+    blob.set_tensor(0, "offset", arena - 1)
+    refuse(engine, blob.sealed(), "SCRATCH_OVERLAPS", "operator", 0)
+    blob.set_tensor(0, "offset", 32 - 18)
+    blob.set_tensor(1, "offset", arena)
+    refuse(engine, blob.sealed(), None, "operator", 0)
+    blob.set_tensor(0, "offset", 33 - 18)
+    refuse(engine, blob.sealed(), "SCRATCH_OVERLAPS", "operator", 0)
 
 
 def test_batches(engine: HostEngine) -> None:

@@ -102,10 +102,14 @@ def _compiled(engine: BareEngine, plan: Plan, code_bytes: int) -> list[int]:
     assert isinstance(operator, WeightedOperator)
     words = (code_bytes + Band.of(network, operator).bytes(1)) // 4
     kernel = KernelPlan(PAIRS, 1, words, 4 * words, "")
-    raw = replace(plan, weights={0: WeightPlan(None, 0)}, kernels={0: kernel}, scratch_bytes=4 * words)
+    start = -(-max(plan.arena_bytes, 4) // 4) * 4
+    raw = replace(
+        plan, weights={0: WeightPlan(None, 0)}, kernels={0: kernel}, scratch_bytes=4 * words,
+        scratch_offsets={0: start}, arena_bytes=start + 4 * words,
+    )  # fmt: skip
     model: BareModel = engine.load(write_blob(raw))
     list(model.run([np.zeros(network.tensors[0].shape, np.int8)]))
-    scratch = model.machine.read(model._scratch, code_bytes)
+    scratch = model.machine.read(model.arena + start, code_bytes)
     sizes, start = [], 0
     while start + 4 <= len(scratch):
         (size,) = struct.unpack_from("<I", scratch, start)

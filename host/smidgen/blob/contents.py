@@ -23,6 +23,7 @@ class WeightStorage:
     tile: int  # kernel 0: output channels decoded at a time; kernel 1: pairs of output rows in a block, or 1
     workspace_bytes: int  # of kernel 1 of the convolutions, for what it gathers and compiles; 0 for kernel 0
     scratch_bytes: int  # all working memory while the operator runs, the decoding table included
+    scratch_offset: int  # where that lies in the arena; 0 if it is nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,8 @@ class Blob:
     network: Network
     arena_offsets: list[int | None]  # by tensor; None for constants
     storage: dict[int, WeightStorage]  # by operator index, for operators with weights
-    arena_bytes: int
-    scratch_bytes: int
+    arena_bytes: int  # all working memory
+    scratch_bytes: int  # of that, what the hungriest operator uses besides tensors
     blob_bytes: int
     crc32: int
     golden: list[GoldenVector] = field(default_factory=list)

@@ -53,7 +53,7 @@ def read_blob(data: bytes) -> Blob:
     operator_records = read_operator_records(header, blob)
     weights = WeightReader(blob, header.blob_bytes)
     operators = [
-        read_operator(OperatorSource(index, kind_of(index, record), record, records, blob, weights))
+        read_operator(OperatorSource(index, kind_of(index, record), record, records, blob, weights, header.arena_bytes))
         for index, record in enumerate(operator_records)
     ]
     _check_producers(header, records, operators)

@@ -68,6 +68,7 @@ class OperatorSource:
     tensors: list[TensorRecord]
     blob: BlobBytes
     weights: WeightReader
+    arena_bytes: int
 
     @property
     def subject(self) -> str:
@@ -168,8 +169,25 @@ def _check_unused_weights(source: OperatorSource, fields: KindFields) -> None:
     record = source.record
     if not fields.weights:
         source.require_equal("tile", record.tile, 0)
+        source.require_equal("scratch_offset", record.scratch_offset, 0)
     if not (fields.weights or fields.table):
         for name in ("weights_coding", "weights_offset", "weights_bits"):
             source.require_equal(name, getattr(record, name), 0)
     if not fields.weights or record.weights_coding == RAW:
         source.require_equal("code_table_offset", record.code_table_offset, 0)
+
+
+def check_scratch(source: OperatorSource, size: int) -> None:
+    """Where the scratch of an operator with one input lies, `size` bytes."""
+    offset = source.record.scratch_offset
+    if size == 0:
+        source.require_equal("scratch_offset", offset, 0)
+        return
+    source.require(offset % 4 == 0, f"scratch_offset is {offset}, expected a multiple of 4")
+    source.require(
+        offset + size <= source.arena_bytes,
+        f"its scratch of {size} bytes at arena offset {offset} ends behind the arena, which has {source.arena_bytes}",
+    )
+    for name, tensor in (("input", source.input), ("output", source.output)):
+        apart = tensor.is_constant or offset + size <= tensor.offset or tensor.offset + tensor.elements <= offset
+        source.require(apart, f"its scratch of {size} bytes at arena offset {offset} overlaps the {name}")

@@ -12,6 +12,7 @@ from smidgen.blob.reader_fields import (
     PAIRS_KERNEL,
     STREAMED_KERNEL,
     OperatorSource,
+    check_scratch,
     check_tensors,
     check_unused_fields,
 )
@@ -84,6 +85,7 @@ def _read_weighted(source: OperatorSource, per_channel: int, window: n.WindowPar
     record, shape = source.record, WeightShape(source.output.dimensions[3], per_channel)
     gathering = _read_gathering(source, window) if window is not None and record.kernel == PAIRS_KERNEL else None
     weights = source.weights.weights(source.subject, source.index, record, shape, gathering)
+    check_scratch(source, source.weights.storage[source.index].scratch_bytes)
     numbers = source.weights.channel_numbers(source.subject, source.index, record, shape.channels)
     bias = wrap_int32(numbers.bias + source.input.zero_point * source.weights.sums(record, weights))
     return n.WeightedOperator(

@@ -19,7 +19,7 @@ CONSTANT = 1  # flag of a tensor
 
 _HEADER = struct.Struct("<4sHHIIIIHHBBHIIIII12s")
 _TENSOR = struct.Struct("<I4HBBbBf")
-_OPERATOR = struct.Struct("<BBbbHHHHIIBBHII16s")
+_OPERATOR = struct.Struct("<BBbbHHHHIIBBHII16sI")
 _CRC_START = 16
 
 
@@ -89,6 +89,7 @@ class OperatorRecord(NamedTuple):
     requantization_offset: int
     code_table_offset: int
     parameters: bytes
+    scratch_offset: int
 
 
 def read_header(data: bytes) -> Header:

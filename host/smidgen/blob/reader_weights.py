@@ -131,6 +131,7 @@ class WeightReader:
             tile=record.tile,
             workspace_bytes=workspace,
             scratch_bytes=held if table is None else decoding_table_bytes(table) + held,
+            scratch_offset=record.scratch_offset,
         )
 
     def _expand(self, subject: str, size: int) -> None:

@@ -24,7 +24,7 @@ VERSION = 1
 HEADER_BYTES = 64
 CRC_START = 16
 TENSOR_BYTES = 20
-OPERATOR_BYTES = 48
+OPERATOR_BYTES = 52
 INT8 = 1
 CONSTANT = 1
 RAW, HUFFMAN = 1, 2
@@ -75,11 +75,11 @@ class _Writer:
         for what, count in counts.items():
             if count > _LIMITS[what]:
                 raise ModelError(f"the model has {count} {what}; a blob can hold {_LIMITS[what]}")
-        for what, size in (("arena", self.plan.arena_bytes), ("scratch", self.plan.scratch_bytes)):
-            if size >= _WORKING_MEMORY_LIMIT:
-                raise ModelError(
-                    f"the model needs {size} bytes of {what}; a blob can ask for {_WORKING_MEMORY_LIMIT - 1}"
-                )
+        if self.plan.arena_bytes >= _WORKING_MEMORY_LIMIT:
+            raise ModelError(
+                f"the model needs an arena of {self.plan.arena_bytes} bytes; a blob can ask for"
+                f" {_WORKING_MEMORY_LIMIT - 1}"
+            )
 
     def _header(self, golden_offset: int, metadata_offset: int, metadata_bytes: int) -> bytes:
         return struct.pack(
@@ -170,6 +170,7 @@ class _Writer:
             self.read_end = max(self.read_end, fields.weights + len(stream) + _READ_AHEAD_BYTES)
         kernel = self.plan.kernels[index]
         fields.kernel, fields.tile, fields.workspace = kernel.kernel, kernel.tile, kernel.workspace_words
+        fields.scratch = self.plan.scratch_offsets[index]
         fields.parameters = b"" if operator.window is None else _window(operator.window)
         zero_point = self.network.tensors[operator.input].zero_point
         fields.requantization = self._store(channel_data(operator, zero_point), 4)
@@ -182,16 +183,16 @@ class _Fields:
         self.input2 = NO_TENSOR
         self.kernel = self.tile = self.workspace = 0
         self.weights = self.bits = self.coding = 0
-        self.requantization = self.code_table = 0
+        self.requantization = self.code_table = self.scratch = 0
         self.parameters = b""
 
     def record(self, operator: n.NetworkOperator) -> bytes:
         return struct.pack(
-            "<BBbbHHHHIIBxHII16s",
+            "<BBbbHHHHIIBxHII16sI",
             operator.kind, self.kernel, operator.activation_min, operator.activation_max,
             operator.input, self.input2, operator.output, self.tile,
             self.weights, self.bits, self.coding, self.workspace,
-            self.requantization, self.code_table, self.parameters,
+            self.requantization, self.code_table, self.parameters, self.scratch,
         )  # fmt: skip
 
 

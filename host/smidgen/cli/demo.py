@@ -107,7 +107,7 @@ def _print(result: DemoResult) -> None:
         "board equals reference, bit for bit", f"{verdict} ({result.exact_windows} of {result.windows} windows)"
     )
     table.add_row("blob / float weights", f"{bytes_text(result.blob_bytes)} / {bytes_text(result.float_bytes)}")
-    table.add_row("arena + scratch", f"{bytes_text(result.arena_bytes)} + {bytes_text(result.scratch_bytes)}")
+    table.add_row("arena", bytes_text(result.arena_bytes))
     table.add_row("MACs", f"{result.macs:,}")
     median, p95 = result.median_microseconds / 1000, result.p95_microseconds / 1000
     table.add_row("latency, median / 95th percentile", f"{median:.2f} / {p95:.2f} ms")

@@ -41,8 +41,8 @@ def _operators(rows: list[OperatorChoice]) -> Table:
 def _goals(goals: list[GoalCost], chosen: str) -> Table:
     table = make_table(
         "What each goal costs",
-        [("--optimize", False), ("cycles", True), ("arena", True), ("scratch", True), ("blob", True), ("fits", False),
-         ("", False)],
+        [("--optimize", False), ("cycles", True), ("arena", True), ("of it scratch", True), ("blob", True),
+         ("fits", False), ("", False)],
     )  # fmt: skip
     for row in goals:
         table.add_row(

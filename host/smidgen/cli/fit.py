@@ -44,7 +44,7 @@ def fit(model: Path, names: tuple[str, ...], all_boards: bool, as_json: bool) ->
 def _print(report: FitReport) -> None:
     results.print(
         f"{report.name}: {report.macs:,} MACs; blob {bytes_text(report.blob_bytes)}, "
-        f"arena {bytes_text(report.arena_bytes)}, scratch {bytes_text(report.scratch_bytes)}",
+        f"arena {bytes_text(report.arena_bytes)}",
         soft_wrap=True,
     )
     results.print(_table(report.boards))

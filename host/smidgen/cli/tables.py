@@ -100,8 +100,7 @@ def _totals(report: BlobReport, removal: RemovalReport | None) -> Table:
     )
     table.add_row(
         "memory",
-        f"arena {bytes_text(report.arena_bytes)} + scratch {bytes_text(report.scratch_bytes)} "
-        f"= {bytes_text(report.arena_bytes + report.scratch_bytes)}",
+        f"arena {bytes_text(report.arena_bytes)}, of which scratch up to {bytes_text(report.scratch_bytes)}",
     )
     if labels := report.metadata.get("labels"):
         table.add_row("labels", ", ".join(labels))

@@ -58,7 +58,6 @@ class DemoResult:
     float_bytes: int  # of the weights as float32
     blob_bytes: int
     arena_bytes: int
-    scratch_bytes: int
     macs: int
     median_microseconds: float
     p95_microseconds: float
@@ -120,7 +119,6 @@ def run_demo(
         float_bytes=float_bytes,
         blob_bytes=len(blob_bytes),
         arena_bytes=blob.arena_bytes,
-        scratch_bytes=blob.scratch_bytes,
         macs=sum(blob.network.macs(operator) for operator in blob.network.operators),
         median_microseconds=float(np.median(times)),
         p95_microseconds=float(np.percentile(times, 95)),

@@ -17,7 +17,7 @@ from smidgen.samples import dequantize, quantize_samples
 
 HEADER_BYTES = 64
 TENSOR = struct.Struct("<I4HBBbBf")
-OPERATOR_BYTES = 48
+OPERATOR_BYTES = 52
 OPERATOR_OUTPUT = 8  # where in its record an operator names its output tensor
 
 
@@ -48,8 +48,7 @@ class BlobLayout:
     input_count: int
     output_count: int
     operator_outputs: tuple[int, ...]  # the tensor that each operator writes
-    arena_bytes: int  # RAM that a run needs besides the blob, with the scratch
-    scratch_bytes: int
+    arena_bytes: int  # RAM that a run needs besides the blob
 
     @property
     def inputs(self) -> tuple[TensorLayout, ...]:
@@ -86,8 +85,8 @@ def read_layout(blob: bytes) -> BlobLayout:
         struct.unpack_from("<H", blob, operators_offset + number * OPERATOR_BYTES + OPERATOR_OUTPUT)[0]
         for number in range(operator_count)
     )
-    arena_bytes, scratch_bytes = struct.unpack_from("<II", blob, 16)
-    return BlobLayout(tensors, input_count, output_count, outputs, arena_bytes, scratch_bytes)
+    (arena_bytes,) = struct.unpack_from("<I", blob, 16)
+    return BlobLayout(tensors, input_count, output_count, outputs, arena_bytes)
 
 
 def _tensor(blob: bytes, offset: int) -> TensorLayout:

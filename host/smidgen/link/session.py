@@ -277,7 +277,7 @@ class Board:
     def _require_memory(self, data: bytes, layout: BlobLayout, mapped: bool = False) -> None:
         """Refuse a model that the board has no memory for. mapped: the blob stays where it is."""
         sizes = [] if mapped else [len(data)]
-        free, fits = self.eval(f"_smg.memory(*{[*sizes, layout.arena_bytes + layout.scratch_bytes]})")
+        free, fits = self.eval(f"_smg.memory(*{[*sizes, layout.arena_bytes]})")
         if not fits:
             raise BoardError(self._does_not_fit(0 if mapped else len(data), layout, free))
 
@@ -309,10 +309,10 @@ class Board:
             raise BoardError(self._does_not_fit(len(data), layout, self._free_bytes())) from error
 
     def _does_not_fit(self, blob_bytes: int, layout: BlobLayout, free: int) -> str:
-        needed = blob_bytes + layout.arena_bytes + layout.scratch_bytes
+        needed = blob_bytes + layout.arena_bytes
         return (
             f"the model does not fit: it needs {needed} bytes of RAM (the blob {blob_bytes} bytes, its arena "
-            f"{layout.arena_bytes}, scratch {layout.scratch_bytes}), and the board has {free} bytes of RAM free"
+            f"{layout.arena_bytes}), and the board has {free} bytes of RAM free"
             f"{', but not in one piece' if needed <= free else ''}: {self._memory_advice()}"
         )
 

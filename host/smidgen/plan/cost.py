@@ -30,8 +30,8 @@ CALL_CYCLES, OPERATOR_CYCLES = 11_400, 5_400
 class CostModel:
     """costs: of each step, in cycles (armv6m) or instructions.
 
-    Bytes: the heap that `import smidgen` takes, the heap that the objects of a loaded model take besides blob, arena
-    and scratch, and the size of smidgen.mpy.
+    Bytes: the heap that `import smidgen` takes, the heap that the objects of a loaded model take besides blob and
+    arena, and the size of smidgen.mpy.
     """
 
     architecture: str
@@ -59,12 +59,8 @@ class CostModel:
         return total + self.costs["call"]
 
     def _sum(self, steps: Steps) -> float:
-        unknown = steps.keys() - self.costs.keys()
-        if unknown:
-            raise KeyError(
-                f"{sorted(unknown)}: not fitted on {self.architecture}; run python -m benchmarks.cost --update"
-            )
-        return sum(count * self.costs[step] for step, count in steps.items())
+        """Steps that were never fitted cost nothing, so that an outdated model still plans; tests find them."""
+        return sum(count * self.costs.get(step, 0.0) for step, count in steps.items())
 
 
 def steps_on(architecture: str, network: Network, index: int, execution: Execution | None) -> Steps:

@@ -54,12 +54,15 @@ class PairSteps:
             used = int(nonzero[first : first + count].sum())
             steps["channels compiled"] += times
             steps["channel compiled"] += times * count
-            steps["weight compiled"] += times * used
-            steps["zero compiled"] += times * (count * taps - used)
+            lanes = count * block.pairs
+            steps["weight compiled"] += times * block.pairs * used
+            steps["zero compiled"] += times * block.pairs * (count * taps - used)
             steps["group of four words compiled"] += times * groups
-            steps["halfword compiled"] += times * (block.cycles - taps - 2)
-            steps[COMPILED] += pairs * block.cycles
-            steps["pair of rows and one channel" if count == 1 else "pair of rows and two channels"] += pairs
+            steps["instruction compiled"] += times * block.instructions
+            steps[COMPILED] += pairs // block.pairs * block.cycles
+            steps["run of compiled code, one lane" if lanes == 1 else "run of compiled code, two lanes"] += (
+                pairs // block.pairs
+            )
             for channel in range(first, first + count):
                 steps[f"output, {self.form(channel)}"] += 2 * pairs
         return steps

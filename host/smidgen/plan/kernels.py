@@ -1,6 +1,6 @@
 """Chooses the kernel of each operator with weights, its tile and its workspace (docs/format.md, section 6).
 
-All within a limit for the scratch, except that an operator gets what it cannot do without.
+Each within a limit for its scratch, except that an operator gets what it cannot do without.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from smidgen.plan.weights import WeightPlan
 PLAIN, PAIRS, STREAMED = 0, 1, 1  # PAIRS: of the convolutions; STREAMED: of FULLY_CONNECTED
 GROUP_CHANNELS = 4  # output channels that STREAMED computes together
 TILE_BYTES = 512  # decoded weights that the plain kernel holds at a time, unless one channel needs more
-LEAST_SCRATCH_LIMIT = 8192  # with 4096, keyword spotting compiles its weights twice as often
 _LIMIT_16 = 0xFFFF  # of the record's fields
 _COLUMN_PAIRS = 4  # with fewer pairs in a block, a pointwise convolution spends its time on calls
 
@@ -35,15 +34,10 @@ class KernelPlan:
     reason: str
 
 
-def default_scratch_limit(arena_bytes: int) -> int:
-    """Scratch in proportion to an arena: enough to compile the longest channels of the networks we know."""
-    return max(LEAST_SCRATCH_LIMIT, arena_bytes * 58 // 100)
-
-
 def plan_kernels(
-    network: Network, weights: Mapping[int, WeightPlan], scratch_limit: int, tile_bytes: int = TILE_BYTES
+    network: Network, weights: Mapping[int, WeightPlan], rooms: Mapping[int, int], tile_bytes: int = TILE_BYTES
 ) -> dict[int, KernelPlan]:
-    """A plan for each operator with weights, by operator index. Limits in bytes."""
+    """A plan for each operator with weights, by operator index. rooms: bytes of scratch that each may take."""
     plans = {}
     for index, coding in weights.items():
         operator = network.operators[index]
@@ -52,7 +46,7 @@ def plan_kernels(
         if operator.kind == Kind.FULLY_CONNECTED:
             plans[index] = _dense(network, operator, coding, tile_bytes)
         elif obstacle is None:
-            plans[index] = _pairs(network, operator, coding, scratch_limit)
+            plans[index] = _pairs(network, operator, coding, rooms[index])
         else:
             plans[index] = _plain(operator, coding, tile_bytes, obstacle)
     return plans

@@ -1,7 +1,7 @@
 """Chooses a plan for a goal: how the weights of each operator are stored, and how much working memory operators get.
 
 The cost model says what each plan costs before it is run. Plans are compared by three numbers: cycles of one inference,
-bytes of RAM (arena and scratch), and bytes of weights in the blob.
+bytes of RAM (the arena, which holds tensors and scratch), and bytes of weights in the blob.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Goal(str, Enum):
     """What a plan is chosen for."""
 
     SPEED = "speed"  # the fewest cycles that the RAM allows
-    RAM = "ram"  # the smallest arena and scratch
+    RAM = "ram"  # the smallest arena
     SIZE = "size"  # the smallest blob
     BALANCED = "balanced"  # the least weighed sum of cycles, RAM and blob
 
 
 # What a byte must save, in cycles, to be spent by BALANCED.
-CYCLES_PER_RAM_BYTE = 1500  # of arena and scratch, beyond the first FREE_RAM_BYTES
+CYCLES_PER_RAM_BYTE = 1500  # of the arena, beyond the first FREE_RAM_BYTES
 CYCLES_PER_SMALL_RAM_BYTE = 50  # of these first bytes, which every board has
 FREE_RAM_BYTES = 8192
 CYCLES_PER_BLOB_BYTE = 200
@@ -40,7 +40,7 @@ _UNLIMITED = 1 << 20
 
 @dataclass(frozen=True)
 class Budget:
-    """RAM for arena, scratch and what else is kept there, in bytes.
+    """RAM for the arena and what else is kept there, in bytes.
 
     blob_bytes: of the blob without its weights, if the blob is kept in RAM too; None if it stays in flash.
     """
@@ -63,7 +63,7 @@ class Candidate:
 
     @property
     def ram_bytes(self) -> int:
-        return self.plan.arena_bytes + self.plan.scratch_bytes
+        return self.plan.arena_bytes
 
     @property
     def total_cycles(self) -> float:
@@ -104,17 +104,15 @@ class Chooser:
         limits = self._limits()
         candidates = [candidate for limit in limits for candidate in self._with_limit(goal, limit)]
         best = min(candidates, key=lambda candidate: (not self.budget.allows(candidate), _rank(goal, candidate)))
-        finer = [int(best.plan.scratch_bytes * _FINE**step) for step in range(-4, 5)]
+        finer = [int(best.ram_bytes * _FINE**step) for step in range(-4, 5)]
         return candidates + [candidate for limit in finer for candidate in self._with_limit(goal, limit)]
 
     def _limits(self) -> list[int]:
-        """Of scratch, from the least to what is enough for everything."""
-        least = self._candidate(0, frozenset())
-        most = self._candidate(_UNLIMITED, frozenset()).plan.scratch_bytes
-        start, end = least.ram_bytes, least.plan.arena_bytes + most
-        count = math.ceil(math.log(end / start) / math.log(_COARSE)) if start else 0
-        totals = [int(start * (end / start) ** (step / count)) for step in range(count)]
-        return [0, *(max(total - least.plan.arena_bytes, 0) for total in totals), most]
+        """Of arenas, from the least to what is enough for everything."""
+        start = self._candidate(0, frozenset()).ram_bytes
+        end = self._candidate(_UNLIMITED, frozenset()).ram_bytes
+        count = math.ceil(math.log(end / start) / math.log(_COARSE)) if 0 < start < end else 0
+        return [0, *(int(start * (end / start) ** (step / count)) for step in range(count)), end]
 
     def _with_limit(self, goal: Goal, limit: int) -> Iterable[Candidate]:
         coded = self._candidate(limit, frozenset())

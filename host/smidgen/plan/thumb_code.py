@@ -18,7 +18,7 @@ from smidgen.plan.band import Band
 SEGMENT_LIMIT = 255  # the magnitudes of the weights in a segment add up to this at most
 FAST_SHIFTS = range(-10, 0)  # of multipliers that need no call to requantise
 UNUSED_BITS = 6  # the lowest bits of such multipliers, which are 0
-_HEADER_BYTES = 8
+_HEADER_BYTES = 12
 _CHANNEL_BYTES = 36  # in front of the code: how each channel is requantised
 _GROUP_ROOM = 152  # bytes that the compiler wants to be free for each group of words
 _UNPACK_HALFWORDS = 5
@@ -28,28 +28,45 @@ _ADD_LIMIT = 252  # added by one instruction
 
 @dataclass(frozen=True)
 class CompiledBlock:
-    """The code of one or two output channels. Bytes; room: what the compiler wants to be free, at least `size`.
+    """The code of one or two output channels. size, room: bytes; room is what the compiler wants to be free.
 
-    cycles: of one run on a Cortex-M0+, from the call's first instruction to its return: one for each instruction, one
-    more for each word that is loaded and for the return.
+    instructions: without the return, all of them halfwords. words: that a run loads. pairs: that a run computes.
     """
 
     size: int
     room: int
-    cycles: int
+    instructions: int
+    words: int
+    pairs: int
+
+    @property
+    def cycles(self) -> int:
+        """Of one run on a Cortex-M0+: one for each instruction and each word that is loaded, two for the return."""
+        return self.instructions + self.words + 2
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """What the code for a dot product depends on besides the weights: rows of taps, words of each, and the next row."""
+    """What the code for a dot product depends on besides the weights: rows of taps, words of each, and the next row.
+
+    pair_words: from one pair's words to the next pair's. row_pairs: of a row of the picture.
+    """
 
     rows: int
     columns: int
     row_words: int
+    pair_words: int
+    row_pairs: int
 
     @staticmethod
     def of(band: Band) -> _Shape:
-        return _Shape(band.kernel[0], band.kernel[1] * band.channels, band.dilation_h * band.row_words)
+        columns = band.kernel[1] * band.channels
+        pair_words = band.stride[1] * band.channels
+        return _Shape(band.kernel[0], columns, band.dilation_h * band.row_words, pair_words, band.output_width)
+
+    def are_twins(self, channels: int) -> bool:
+        """Whether the code of so many channels computes two neighbouring pairs at once."""
+        return channels == 1 and self.row_pairs % 2 == 0 and self.columns + self.pair_words <= _GROUP_WORDS
 
 
 def compiled_blocks(network: Network, operator: WeightedOperator) -> list[CompiledBlock]:
@@ -94,15 +111,19 @@ def _group_halfwords(weights: NDArray[np.int64], shape: _Shape) -> NDArray[np.in
 
 
 def _block(shape: _Shape, products: NDArray[np.int64], ends: int) -> CompiledBlock:
-    gap = 4 * (shape.row_words - shape.columns)
-    pieces = 1 + products.sum(axis=0)  # a load and the products, [rows, groups]
+    twins = shape.are_twins(len(products))
+    gap = 4 * (shape.row_words - shape.columns - (shape.pair_words if twins else 0))
+    lanes = 2 if twins else 1  # for each channel
+    pieces = 1 + lanes * products.sum(axis=0)  # a load and the products, [rows, groups]
     steps = np.zeros(pieces.shape, np.int64)  # before the groups: from row to row
     steps[1:, 0] = -(-gap // _ADD_LIMIT)
     halfwords = int((steps + pieces).sum())
     before_last = halfwords - int(pieces[-1, -1])
     header = _HEADER_BYTES + _CHANNEL_BYTES * len(products)
-    cycles = halfwords + ends + shape.rows * shape.columns + 2
-    return CompiledBlock(header + 4 * -(-(halfwords + ends + 1) // 2), header + 2 * before_last + _GROUP_ROOM, cycles)
+    instructions = halfwords + lanes * ends
+    words = shape.rows * (shape.columns + (shape.pair_words if twins else 0))
+    size = header + 4 * -(-(instructions + 1) // 2)
+    return CompiledBlock(size, header + 2 * before_last + _GROUP_ROOM, instructions, words, 2 if twins else 1)
 
 
 def is_fast(multiplier: int, shift: int) -> bool:
