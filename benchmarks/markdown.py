@@ -99,7 +99,8 @@ def _predictions(document: dict[str, Any]) -> str:
         cells = [name]
         for place in ("bare", "board"):
             predicted, measured = model[f"predicted_{place}_cycles"], model[f"{place}_cycles"]
-            cells += [_count(predicted), _count(measured), f"{predicted / measured - 1:+.1%}"]
+            difference = f"{predicted / measured - 1:+.1%}" if measured else ""
+            cells += [_count(predicted), _count(measured), difference]
         rows.append(cells)
     return _table(
         ["", "predicted, bare", "measured", "difference", "predicted, sim:pico", "measured", "difference"], rows

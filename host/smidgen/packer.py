@@ -95,10 +95,11 @@ def pack(
     optimization = Optimization(network, board, vectors, metadata)
     data = write_blob(optimization.plan(goal), vectors, metadata)
     blob = read_blob(data)  # the independent reader must understand what was written
-    whole = len(data)
+    saved = 0
     if network is not model_network:
-        whole = len(write_blob(Optimization(model_network, board, vectors, metadata).plan(goal), vectors, metadata))
-    removal = report_removal(model_network, network, whole - len(data))
+        whole, rest = (len(write_blob(make_plan(version), vectors, metadata)) for version in (model_network, network))
+        saved = whole - rest
+    removal = report_removal(model_network, network, saved)
     explanation = optimization.explain(goal) if explain else None
     return Packed(data, blob, report_blob(blob), removal, notes, explanation)
 

@@ -10,7 +10,6 @@ import pytest
 from benchmarks.synthetic import LAYERS
 from test_cli import assert_refused, smidgen
 
-from models import model_path
 from smidgen.blob.execution import blob_executions
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
@@ -19,7 +18,6 @@ from smidgen.formats.tflite_writer import write_tflite
 from smidgen.lower import lower
 from smidgen.network import Network
 from smidgen.optimization import DEFAULT_MEMORY_BYTES, Optimization
-from smidgen.packer import pack
 from smidgen.passes import simplify
 from smidgen.plan.cost import cost_model
 from smidgen.plan.optimize import Budget, Candidate, Chooser, Goal, balanced_score
@@ -94,21 +92,6 @@ def test_memory_comes_from_the_board() -> None:
     assert DEFAULT_MEMORY_BYTES < on_pico.memory_bytes < pico.heap.bytes and on_pico.board == "pico"
     assert {row.goal for row in on_pico.goals} == {goal.value for goal in Goal}
     assert all(row.fits for row in on_pico.goals)
-
-
-# Cycles are not asked for here: tests/native/test_cost.py compares them with the machine.
-GOALS_OF_MODELS = {
-    "kws_ref_model": 12_500,
-    "vww_96_int8": 45_000,
-    "pretrainedResnet_quant": 51_000,
-    "ad01_int8": 1_500,
-}
-
-
-@pytest.mark.parametrize("name", GOALS_OF_MODELS)
-def test_balanced_takes_little_memory(name: str) -> None:
-    blob = pack(model_path(name)).blob
-    assert blob.arena_bytes <= GOALS_OF_MODELS[name]
 
 
 class TestCommand:
