@@ -25,12 +25,12 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     band->row_words = width * channels;
     band->left = window->pad_left * channels;
     band->row_bytes = band->input_w * input[3];
-    band->row_values = pixels * channels;
+    band->gather.values = pixels * channels;
     band->gather.step = channels == 1 ? input[3] : 1;
     band->gather.span = pixels * input[3];
     band->gather.row_gap = band->row_bytes - band->gather.span;
     band->gather.quads = SMG_DSP && channels % 4 == 0;
-    band->gather.words_gap = 4 * (band->row_words - band->row_values);
+    band->gather.words_gap = 4 * (band->row_words - band->gather.values);
     uint32_t taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
     uint32_t pairs = (band->output_h + 1) / 2;
     bool single = band->tile >= pairs;
@@ -39,6 +39,7 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     uint32_t step_h = band->pair_rows * window->stride_h;
     band->period = taps_h < step_h ? taps_h : step_h;
     band->left_out = step_h - band->period;
+    band->input_apart = band->apart * window->stride_h;
 }
 
 static uint32_t rows(const struct smg_band *band, uint32_t pairs)
@@ -55,10 +56,19 @@ uint32_t smg_band_bytes(const struct smg_band *band)
 void smg_band_place(struct smg_band *band, void *memory)
 {
     int32_t zero_point = band->step->input->zero_point;
-    uint32_t count = smg_band_bytes(band) / 4;
+    uint32_t padding = smg_pair(zero_point, zero_point);
+    uint32_t *word = memory;
+    const uint32_t *end = word + smg_band_bytes(band) / 4;
+    uint32_t around = band->row_words - band->gather.values; /* between the values of one row and those of the next */
     band->words = memory;
-    for (uint32_t i = 0; i < count; ++i) { /* what is padding in one row is padding in all of them */
-        band->words[i] = smg_pair(zero_point, zero_point);
+    for (uint32_t i = 0; i < band->left; ++i) {
+        *word++ = padding;
+    }
+    while (around != 0 && word < end) { /* what is padding in one row is padding in all of them */
+        word += band->gather.values;
+        for (uint32_t i = 0; i < around && word < end; ++i) {
+            *word++ = padding;
+        }
     }
 }
 
@@ -74,7 +84,7 @@ static void gather_edge(const struct smg_band *band, uint32_t *words, const int8
 {
     const int8_t *padding = &band->step->input->zero_point;
     struct smg_edge edge;
-    edge.count = band->row_values;
+    edge.count = band->gather.values;
     edge.step0 = row0 == NULL ? 0 : band->gather.step;
     edge.step1 = row1 == NULL ? 0 : band->gather.step;
     edge.quads = band->gather.quads;
@@ -85,7 +95,7 @@ static void gather_edge(const struct smg_band *band, uint32_t *words, const int8
 static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t rows)
 {
     uint32_t y0 = band->next_y;
-    uint32_t y1 = y0 + band->apart * band->step->record->parameters.window.stride_h;
+    uint32_t y1 = y0 + band->input_apart;
     const int8_t *start = band->step->input_data + band->channel;
     const int8_t *row0 = y0 < band->input_h ? start + y0 * band->row_bytes : NULL;
     const int8_t *row1 = y1 < band->input_h ? start + y1 * band->row_bytes : NULL;

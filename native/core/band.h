@@ -21,6 +21,7 @@ struct smg_gather {
     uint32_t rows;       /* 8: at least 1 */
     uint32_t row_gap;    /* 12: from the end of a row's span to the next row */
     uint32_t words_gap;  /* 16: from the end of a row's words to those of the next one */
+    uint32_t values;     /* 20: of a row */
     bool quads;          /* words in the order of quads (gather.c), for dot_quads.c */
 };
 
@@ -53,12 +54,12 @@ struct smg_band {
     uint32_t apart;        /* output rows from pixel 0 of a pair to pixel 1 */
     uint32_t pair_rows;    /* output rows from one pair to the next */
     uint32_t period;       /* rows of words from one pair to the next; rows that no tap reads are left out */
+    uint32_t input_apart;  /* input rows from one pixel's to the other's */
     uint32_t left_out;     /* input rows after each period */
     uint32_t ready;        /* rows that are in the band */
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
     uint32_t phase;        /* of that row in its period, if rows are left out */
     struct smg_gather gather;
-    uint32_t row_values;   /* that a row of the input gives */
 };
 
 /* The shapes, with so many channels of the input; nothing is gathered yet. */

@@ -22,11 +22,12 @@
 #define OUTPUT_ROW_STEP "[sp, #92]"
 #define LAST_DISTANCE "[sp, #96]"
 #define LANE_STEP "[sp, #100]"
-/* The same where one more word has been saved, or five. */
-#define DISTANCE_1 "[sp, #76]"
-#define LOWEST_1 "[sp, #80]"
-#define DISTANCE_5 "[sp, #92]"
-#define STEP_5 "[sp, #124]"
+/* The same where two more words have been saved, or six; and the second of the two. */
+#define DISTANCE_2 "[sp, #80]"
+#define LOWEST_2 "[sp, #84]"
+#define DISTANCE_6 "[sp, #96]"
+#define STEP_6 "[sp, #128]"
+#define CHANNEL_6 "[sp, #20]"
 
 /* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. `other`: where it goes on for sums that
  * are negative or large, `high` for outputs above the highest. */
@@ -55,18 +56,19 @@
 /* The outputs of one channel for the sums in r8 and r9. r6: of pixel 0; r7: struct requantization, from `high` on. p: digit
  * that the labels start with. */
 #define OUTPUTS(p)                                                                                                     \
-    "ldmia r7!, {r2-r5}\n"                                                                                             \
+    "ldmia r7, {r2-r5, r7}\n"                                                                                          \
     "lsrs r0, r5, #8\n"                                                                                                \
-    "bne " p "0f\n"                                                                                                    \
-    "ldr r7, [r7]\n" POSITIVE_OUTPUT("r9", p "1", p "2") p "3: ldr r0, " DISTANCE "\n"                                 \
+    "bne " p "0f\n" POSITIVE_OUTPUT("r9", p "1", p "2") p "3: ldr r0, " DISTANCE "\n"                                 \
     "strb r1, [r6, r0]\n" POSITIVE_OUTPUT("r8", p "4", p "5") p "6: strb r1, [r6]\n" p "7:\n"
 
-/* What OUTPUTS leaves out. */
-#define OTHER_OUTPUTS(p)                                                                                               \
-    p "0: mov r1, lr\n"                                                                                                \
+/* What OUTPUTS leaves out. channel: where the stack has what r7 was. */
+#define OTHER_OUTPUTS(p, channel)                                                                                      \
+    p "0: ldr r1, " channel "\n"                                                                                       \
+    "push {r1}\n"                                                                                                      \
+    "mov r1, lr\n"                                                                                                     \
     "push {r1}\n"                                                                                                      \
     "bl 8f\n"                                                                                                          \
-    "pop {r1}\n"                                                                                                       \
+    "pop {r1, r2}\n"                                                                                                       \
     "mov lr, r1\n"                                                                                                     \
     "b " p "7b\n" CLAMPED_OUTPUT(p "1", p "2", p "3") CLAMPED_OUTPUT(p "4", p "5", p "6")
 
@@ -94,7 +96,7 @@
     "41: cmp r0, r7\n" /* r0: a large sum, or the output before it is clamped */                                       \
     "ble 42f\n"                                                                                                        \
     "movs r0, r7\n"                                                                                                    \
-    "42: ldr r1, " LOWEST_1 "\n"                                                                                       \
+    "42: ldr r1, " LOWEST_2 "\n"                                                                                       \
     "cmp r0, r1\n"                                                                                                     \
     "ble 43f\n"                                                                                                        \
     "movs r1, r0\n"                                                                                                    \
@@ -164,8 +166,8 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "cmp r6, r0\n"
                    "bne 2b\n"
                    "b 4f\n"
-                   OTHER_OUTPUTS("1")
-                   OTHER_OUTPUTS("2")
+                   OTHER_OUTPUTS("1", FIRST_CHANNEL)
+                   OTHER_OUTPUTS("2", SECOND_CHANNEL)
 
                    "3: ldr r0, " FIRST_BIAS "\n" /* a pair, one channel */
                    "mov r8, r0\n"
@@ -201,7 +203,7 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "ldr r0, " ROW_STEP "\n"
                    "adds r6, r6, r0\n"
                    "b 1b\n"
-                   OTHER_OUTPUTS("3")
+                   OTHER_OUTPUTS("3", FIRST_CHANNEL)
 
                    "6: add sp, #8\n"
                    "pop {r4-r7}\n"
@@ -211,25 +213,23 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "mov r11, r7\n"
                    "pop {r4-r7, pc}\n"
 
-                   /* OUTPUTS for the other forms; r0: the form, r7: `highest` of struct requantization */
+                   /* OUTPUTS for the other forms; r0: the form */
                    "8: cmp r0, #1\n"
-                   "bne 9f\n"
-                   "ldr r7, [r7]\n" SIGNED_OUTPUT("r9")
-                   "ldr r0, " DISTANCE_1 "\n"
+                   "bne 9f\n" SIGNED_OUTPUT("r9")
+                   "ldr r0, " DISTANCE_2 "\n"
                    "strb r1, [r6, r0]\n" SIGNED_OUTPUT("r8")
                    "strb r1, [r6]\n"
                    "bx lr\n"
                    "9: mov r0, r12\n"
                    "push {r0, r1, r2, lr}\n" /* r1, r2 for the stack's alignment */
-                   "adds r7, #4\n"         /* its struct smg_channel */
-                   "ldr r0, " STEP_5 "\n"
-                   "movs r1, r7\n"
+                   "ldr r0, " STEP_6 "\n"
+                   "ldr r1, " CHANNEL_6 "\n"
                    "mov r2, r9\n"
                    "bl smg_channel_output\n"
-                   "ldr r1, " DISTANCE_5 "\n"
+                   "ldr r1, " DISTANCE_6 "\n"
                    "strb r0, [r6, r1]\n"
-                   "ldr r0, " STEP_5 "\n"
-                   "movs r1, r7\n"
+                   "ldr r0, " STEP_6 "\n"
+                   "ldr r1, " CHANNEL_6 "\n"
                    "mov r2, r8\n"
                    "bl smg_channel_output\n"
                    "strb r0, [r6]\n"

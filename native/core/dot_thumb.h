@@ -23,12 +23,16 @@
  * low is above -2^12 and below 2^12), and larger sums saturate (from 2^(9 + n) on, because the multiplier is at least 2^30). */
 struct requantization {
     uint32_t bias;
-    uint32_t high;
-    int32_t low;
-    uint32_t half;  /* of POSITIVE: both roundings and the zero point; of SIGNED: the second rounding and the zero point */
-    uint32_t shift; /* last shift to the right; form in bits 8 and 9. Of CALL nothing but the form is used */
+    union {
+        struct {
+            uint32_t high;
+            int32_t low;
+            uint32_t half; /* POSITIVE: both roundings and the zero point; SIGNED: the second rounding and the zero point */
+        };
+        struct smg_channel channel; /* CALL */
+    };
+    uint32_t shift; /* the last shift to the right; the form in bits 8 and 9 */
     int32_t highest;
-    struct smg_channel channel;
 };
 
 enum form { POSITIVE = 0, SIGNED = 1, CALL = 2 };
@@ -36,8 +40,8 @@ enum form { POSITIVE = 0, SIGNED = 1, CALL = 2 };
 /* A block of code starts with this; what is compiled follows. */
 struct block {
     uint32_t bytes;
-    uint32_t count; /* of channels */
-    uint32_t pairs; /* at once: 2 for twins, else 1 */
+    uint16_t count; /* of channels */
+    uint16_t pairs; /* at once: 2 for twins, else 1 */
     struct requantization channels[];
 };
 

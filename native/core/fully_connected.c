@@ -10,10 +10,10 @@ static uint32_t group_size(uint32_t channels)
 static void store_outputs(const struct smg_channels *channels, uint32_t first, uint32_t count, const uint32_t *sums,
                           int8_t *outputs)
 {
-    for (uint32_t i = 0; i < count; ++i) {
+    for (const uint32_t *end = sums + count; sums != end; ++sums) {
         struct smg_channel channel;
-        smg_channels_read(channels, first + i, &channel);
-        outputs[i] = smg_channel_output(channels->step, &channel, channel.bias + sums[i]);
+        smg_channels_read(channels, first++, &channel);
+        *outputs++ = smg_channel_output(channels->step, &channel, channel.bias + *sums);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 typedef char smg_assert_lookup[sizeof(struct smg_huffman_lookup) == 2 << SMG_LOOKUP_BITS ? 1 : -1];
+typedef char smg_assert_base[SMG_LONG_CODE_BASE * 4 + (SMG_LOOKUP_BITS + 1) * 4 == 1 << SMG_LOOKUP_BITS ? 1 : -1];
 typedef char smg_assert_level[sizeof(struct smg_huffman_level) == 4 ? 1 : -1];
 
 #define ALL_CODES (UINT32_C(1) << SMG_MAX_CODE_LENGTH) /* of the longest length */
@@ -60,7 +61,7 @@ void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct
     decoder->symbols = symbol;
     for (uint32_t length = 1; length <= table->max_length; ++length) {
         uint32_t count = table->counts[length - 1];
-        uint32_t first = (codes >> (SMG_MAX_CODE_LENGTH - length)) - place; /* not below 0: codes are twice as many */
+        uint32_t start = codes - covered(place, length); /* not below 0: codes of a length are twice as many or more */
         codes += covered(count, length);
         place += count;
         if (length <= SMG_LOOKUP_BITS) {
@@ -68,11 +69,11 @@ void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct
                 entry = fill(lookup, entry, entry + ((1U << SMG_LOOKUP_BITS) >> length), (int32_t)length, *symbol++);
             }
         } else {
-            uint32_t end = (codes + (1U << LONG_BITS) - 1) >> LONG_BITS; /* of entries that begin codes up to `length` */
+            uint32_t end = (codes + (1U << LONG_BITS) - 1) >> LONG_BITS; /* of entries with codes up to `length` */
             level->limit = (uint16_t)codes;
-            level->first = (uint16_t)first;
+            level->start = (uint16_t)start;
             ++level;
-            entry = fill(lookup, entry, end, SMG_LONG_CODE, (int32_t)length - 1);
+            entry = fill(lookup, entry, end, SMG_LONG_CODE, (int32_t)length + SMG_LONG_CODE_BASE);
         }
     }
 }
@@ -91,13 +92,12 @@ void smg_decoder_start(struct smg_decoder *decoder, const uint8_t *stream)
  * always ends the search at the longest length. */
 static int8_t find_long_code(const struct smg_decoder *decoder, uint32_t *length)
 {
-    const struct smg_huffman_level *level = decoder->lookup->levels + (*length - SMG_LOOKUP_BITS);
+    const struct smg_huffman_level *level = decoder->lookup->levels + (*length - SMG_LOOKUP_BITS - 1);
     uint32_t code = decoder->window >> (32 - SMG_MAX_CODE_LENGTH);
     for (; code >= level->limit; ++level) {
         ++*length;
     }
-    ++*length;
-    return decoder->symbols[(code >> (SMG_MAX_CODE_LENGTH - *length)) - level->first];
+    return decoder->symbols[(code - level->start) >> (SMG_MAX_CODE_LENGTH - *length)];
 }
 
 void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count)
@@ -108,7 +108,7 @@ void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count)
         int32_t length = state.lookup->lengths[entry];
         weights[i] = state.lookup->symbols[entry];
         if (length == SMG_LONG_CODE) {
-            uint32_t found = (uint32_t)weights[i];
+            uint32_t found = (uint32_t)weights[i] - SMG_LONG_CODE_BASE;
             weights[i] = find_long_code(&state, &found);
             length = (int32_t)found;
         }

@@ -1,10 +1,10 @@
-/* Huffman decoding for Cortex-M0+: 11 cycles a weight, 10 more for every 16 bits, and about 40 for a long code. */
+/* Huffman decoding for Cortex-M0+: 11 cycles a weight, 10 more for every 16 bits, and about 35 for a long code. */
 #include "huffman_thumb.h"
 
 #if SMG_THUMB_1
 
-/* Four weights in a turn; what is left over comes first, by an entry into the middle. r7 where the weights go, r12 their
- * end. */
+/* Four weights in a turn; what is left over comes first, by an entry into the middle. r7: where the weights go; r12:
+ * their end. */
 __attribute__((naked)) void smg_decode(SMG_READ_BY_ASSEMBLY struct smg_decoder *decoder,
                                       SMG_READ_BY_ASSEMBLY int8_t *weights, SMG_READ_BY_ASSEMBLY uint32_t count)
 {

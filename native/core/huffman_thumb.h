@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-typedef char smg_assert_lookup_bits[SMG_LOOKUP_BITS == 8 && SMG_LONG_CODE == -128 ? 1 : -1];
+typedef char smg_assert_lookup_bits[SMG_LOOKUP_BITS == 8 && SMG_LONG_CODE == -128 && SMG_LONG_CODE_BASE == 55 ? 1 : -1];
 
 /* The next symbol into r0. A carry says that `missing` is not below 0 any more, or that the code is a long one: 128 was
  * subtracted. n: a digit, which is another one for each SMG_DECODE_ONE of a function. 12 bytes. */
@@ -31,34 +31,34 @@ typedef char smg_assert_lookup_bits[SMG_LOOKUP_BITS == 8 && SMG_LONG_CODE == -12
     "orrs r2, r1\n"                                                                                                   \
     "subs r3, #16\n"                                                                                                  \
     "b 3" n "b\n"                                                                                                     \
-    "4" n ": mov r1, pc\n" /* the second instruction from here */                                                     \
-    "b 8f\n"                                                                                                          \
-    "b 1" n "b\n"
+    "4" n ": mov r1, pc\n"                                                                                            \
+    "subs r1, #(4" n "b - 1" n "b + 3)\n" /* pc is 4 further on; bit 0 is set for Thumb */                            \
+    "b 8f\n"
 
-/* Finds a long code: the first level whose limit is above it. Returns to r1 with the flags of SMG_DECODE_ONE. */
+/* Finds a long code: the first level whose limit is above it. Returns to r1, the branch of SMG_DECODE_ONE, with flags
+ * that tell only whether the window runs low. */
 #define SMG_DECODE_LONG                                                                                               \
-    "8: adds r1, #1\n" /* Thumb */                                                                                    \
-    "push {r1}\n"                                                                                                     \
-    "push {r6, r7}\n"                                                                                                 \
-    "adds r3, #128\n"                                                                                                 \
-    "lsls r1, r0, #2\n"                                                                                               \
-    "adds r1, r1, r5\n"                                                                                               \
-    "adds r1, #220\n" /* of the level before: 256 - 4 * 9 */                                                          \
+    "8: push {r1}\n"                                                                                                  \
+    "push {r7}\n"                                                                                                     \
+    "lsls r0, r0, #2\n" /* from the symbols to a level */                                                             \
     "lsrs r7, r2, #17\n"                                                                                              \
-    "9: adds r0, #1\n"                                                                                                \
-    "adds r1, #4\n"                                                                                                   \
-    "ldrh r6, [r1]\n"                                                                                                 \
-    "cmp r7, r6\n"                                                                                                    \
+    "9: ldrh r1, [r5, r0]\n"                                                                                          \
+    "adds r0, #4\n"                                                                                                   \
+    "cmp r7, r1\n"                                                                                                    \
     "bhs 9b\n"                                                                                                        \
-    "movs r6, #15\n"                                                                                                  \
-    "subs r6, r6, r0\n"                                                                                               \
-    "lsrs r7, r6\n"                                                                                                   \
-    "ldrh r6, [r1, #2]\n"                                                                                             \
-    "subs r7, r7, r6\n"                                                                                               \
+    "subs r0, #2\n" /* to its start */                                                                                \
+    "ldrh r1, [r5, r0]\n"                                                                                             \
+    "subs r7, r7, r1\n"                                                                                               \
+    "lsrs r0, r0, #2\n"                                                                                               \
+    "subs r0, #55\n" /* the length */                                                                                 \
+    "movs r1, #15\n"                                                                                                  \
+    "subs r1, r1, r0\n"                                                                                               \
+    "lsrs r7, r1\n"                                                                                                   \
     "movs r1, r0\n"                                                                                                   \
-    "ldr r0, [sp, #20]\n"                                                                                             \
+    "ldr r0, [sp, #16]\n"                                                                                             \
     "ldrsb r0, [r0, r7]\n"                                                                                            \
+    "adds r3, #128\n"                                                                                                 \
     "adds r3, r3, r1\n"                                                                                               \
-    "pop {r6, r7, pc}\n"
+    "pop {r7, pc}\n"
 
 #endif

@@ -131,22 +131,23 @@ int smg_code_table_check(const struct smg_code_table *table);
 
 /* Codes of one length above SMG_LOOKUP_BITS. */
 struct smg_huffman_level {
-    uint16_t limit; /* codes of 15 bits, left-justified, below it are of this length or shorter */
-    uint16_t first; /* a code of this length minus this is the place of its symbol */
+    uint16_t limit; /* codes, left-justified in 15 bits, below it are of this length or shorter */
+    uint16_t start; /* a code minus this, shifted right by the bits it does not have, is the place of its symbol */
 };
 
 /* In scratch. levels[i] is for codes of SMG_LOOKUP_BITS + 1 + i bits; there are as many as the table needs. */
 struct smg_huffman_lookup {
     int8_t lengths[1 << SMG_LOOKUP_BITS]; /* SMG_LONG_CODE: more than SMG_LOOKUP_BITS bits */
-    int8_t symbols[1 << SMG_LOOKUP_BITS]; /* of a long code: one less than the length to begin with */
+    int8_t symbols[1 << SMG_LOOKUP_BITS]; /* of a long code: SMG_LONG_CODE_BASE + the length to begin with */
     struct smg_huffman_level levels[];
 };
 
 #define SMG_LONG_CODE (-128)
+#define SMG_LONG_CODE_BASE 55 /* so that 4 times this byte is the distance from the symbols to the level */
 
 struct smg_decoder {
     uint32_t window;                         /* 0: the next bits, most significant first */
-    int32_t missing;                         /* 4: 16 - how many bits of the window are valid; -16 .. -1 between weights */
+    int32_t missing;                         /* 4: 16 - valid bits of the window; -16 .. -1 between weights */
     const struct smg_huffman_lookup *lookup; /* 8 */
     const uint16_t *next;                    /* 12: unit of the stream */
     const int8_t *symbols;                   /* 16: all symbols, in the order of their codes */
@@ -206,7 +207,7 @@ bool smg_tiles_next(struct smg_tiles *tiles);
 
 /* dense.c */
 
-#define SMG_DENSE_CHANNELS 4 /* output channels of FULLY_CONNECTED that are computed together: section 6 of the format */
+#define SMG_DENSE_CHANNELS 4 /* output channels of FULLY_CONNECTED that are computed together; also in the format */
 
 /* The dot products of the input with the weights [channel][input] of 1 .. SMG_DENSE_CHANNELS output channels. There is
  * at least one input. */

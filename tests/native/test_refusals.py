@@ -117,7 +117,6 @@ OPERATOR_RULES = [
     ("conv_2d", operator("kernel", 1), "BAD_WORKSPACE"),
     ("fully_connected", operator("kernel", 1), "BAD_TILE"),
     ("fully_connected", operator("kernel", 2), "BAD_KERNEL"),
-    ("add", operator("kernel", 1), "BAD_KERNEL"),
     ("softmax", operator("kernel", 255), "BAD_KERNEL"),
     ("add", operator("kernel", 2), "BAD_KERNEL"),
     ("mul", operator("kernel", 1), "BAD_KERNEL"),

@@ -18,9 +18,9 @@ from smidgen.plan.band import Band
 SEGMENT_LIMIT = 255  # the magnitudes of the weights in a segment add up to this at most
 FAST_SHIFTS = range(-10, 0)  # of multipliers that need no call to requantise
 UNUSED_BITS = 6  # the lowest bits of such multipliers, which are 0
-_HEADER_BYTES = 12
-_CHANNEL_BYTES = 36  # in front of the code: how each channel is requantised
-_GROUP_ROOM = 152  # bytes that the compiler wants to be free for each group of words
+_HEADER_BYTES = 8
+_CHANNEL_BYTES = 24  # in front of the code: how each channel is requantised
+_GROUP_ROOM = 88  # bytes that the compiler wants to be free for the weights of a group and a lane
 _UNPACK_HALFWORDS = 5
 _GROUP_WORDS = 4  # loaded at a time
 _ADD_LIMIT = 252  # added by one instruction
@@ -114,16 +114,17 @@ def _block(shape: _Shape, products: NDArray[np.int64], ends: int) -> CompiledBlo
     twins = shape.are_twins(len(products))
     gap = 4 * (shape.row_words - shape.columns - (shape.pair_words if twins else 0))
     lanes = 2 if twins else 1  # for each channel
-    pieces = 1 + lanes * products.sum(axis=0)  # a load and the products, [rows, groups]
+    products = np.repeat(products, lanes, axis=0)  # [lanes, rows, groups]
+    pieces = 1 + products.sum(axis=0)  # a load and the products, [rows, groups]
     steps = np.zeros(pieces.shape, np.int64)  # before the groups: from row to row
     steps[1:, 0] = -(-gap // _ADD_LIMIT)
     halfwords = int((steps + pieces).sum())
-    before_last = halfwords - int(pieces[-1, -1])
-    header = _HEADER_BYTES + _CHANNEL_BYTES * len(products)
+    before_last_lane = halfwords - int(products[-1, -1, -1])
+    header = _HEADER_BYTES + _CHANNEL_BYTES * (len(products) // lanes)
     instructions = halfwords + lanes * ends
     words = shape.rows * (shape.columns + (shape.pair_words if twins else 0))
     size = header + 4 * -(-(instructions + 1) // 2)
-    return CompiledBlock(size, header + 2 * before_last + _GROUP_ROOM, instructions, words, 2 if twins else 1)
+    return CompiledBlock(size, header + 2 * before_last_lane + _GROUP_ROOM, instructions, words, lanes)
 
 
 def is_fast(multiplier: int, shift: int) -> bool:
