@@ -38,6 +38,7 @@ from benchmarks.tables import (
     memory_table,
     models_table,
     operators_table,
+    predicted_networks_table,
 )
 
 from smidgen.errors import BoardError, InputError, SmidgenError
@@ -106,6 +107,7 @@ def _show(document: dict[str, Any], measurements: list[Measurement], layers: lis
     if any(measurement.instructions for measurement in measurements):
         output.print(instructions_table(document, baseline["models"]))
     output.print(models_table(document, baseline["models"]))
+    output.print(predicted_networks_table(document))
     for line in published_notes(list(document["models"])):
         output.print(line)
     for line in filter(None, (coding_note(measurement.model) for measurement in measurements)):

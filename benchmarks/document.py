@@ -14,6 +14,8 @@ from benchmarks.models import BenchmarkModel
 from benchmarks.published import NOTHING, PUBLISHED
 from boards.natmod_sizes import FOLDER, read_sizes
 
+from smidgen.blob.execution import blob_executions
+from smidgen.plan.cost import cost_model
 from smidgen.report import report_blob
 
 
@@ -38,12 +40,15 @@ class Measurement:
         board, blob = self.board, self.model.blob
         published = PUBLISHED.get(self.model.name, NOTHING)
         cycles = self.board_cycles or self.bare.cycles
+        network, executions = blob.network, blob_executions(blob)
         return {
             "macs": self.model.macs,
             "removed_macs": self.model.removed_macs,
             "board_cycles": self.board_cycles,
             "bare_cycles": self.bare.cycles,
             "linkage_cycles": self.bare.linkage,
+            "predicted_bare_cycles": round(sum(cost_model().operators(network, executions))),
+            "predicted_board_cycles": round(cost_model().inference(network, executions)),
             "cycles_per_mac": cycles / self.model.macs,
             "instructions": self.instructions,
             "load_cycles": self.bare.load_cycles,

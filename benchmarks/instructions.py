@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks.board_run import Place, run_on
+from benchmarks.board_run import BoardRun, Place, run_on
 from benchmarks.models import BenchmarkModel
 
 from smidgen.link import natmod
@@ -38,7 +38,17 @@ BOARDS = {
 
 
 def count_instructions(model: BenchmarkModel, arch: str) -> int:
-    """Of one inference, to the next thousand, on one of BOARDS. The data lie where a ROMFS image would.
+    """Of one inference, to the next thousand. Raises what `run_counting` raises."""
+    return instructions(run_counting(model, arch))
+
+
+def instructions(run: BoardRun) -> int:
+    """What a run by `run_counting` took."""
+    return run.microseconds * INSTRUCTIONS_PER_MICROSECOND
+
+
+def run_counting(model: BenchmarkModel, arch: str) -> BoardRun:
+    """One inference on one of BOARDS. The data lie where a ROMFS image would.
 
     Raises WrongOutput; BoardError when the firmware is not built, QEMU is missing or the board fails; InputError when
     smidgen.mpy is not built for this architecture.
@@ -57,5 +67,4 @@ def count_instructions(model: BenchmarkModel, arch: str) -> int:
     with tempfile.TemporaryDirectory(prefix="smidgen-bench-") as folder:
         path = Path(folder) / "memory"
         path.write_bytes(content)
-        run = run_on(board(romfs=path), model, module, blob, inputs, profile=False)
-    return run.microseconds * INSTRUCTIONS_PER_MICROSECOND
+        return run_on(board(romfs=path), model, module, blob, inputs, profile=False)

@@ -93,9 +93,24 @@ def _layers(document: dict[str, Any]) -> str:
     return _table(["", "MACs", "cycles", "per MAC", "decoding, cycles per weight"], rows)
 
 
+def _predictions(document: dict[str, Any]) -> str:
+    rows = []
+    for name, model in document["models"].items():
+        cells = [name]
+        for place in ("bare", "board"):
+            predicted, measured = model[f"predicted_{place}_cycles"], model[f"{place}_cycles"]
+            difference = f"{predicted / measured - 1:+.1%}" if measured else ""
+            cells += [_count(predicted), _count(measured), difference]
+        rows.append(cells)
+    return _table(
+        ["", "predicted, bare", "measured", "difference", "predicted, sim:pico", "measured", "difference"], rows
+    )
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "agreement": _agreement,
     "cycles": _cycles,
+    "predictions": _predictions,
     "shares": _shares,
     "memory": _memory,
     "module": _module,

@@ -18,6 +18,7 @@ from smidgen.huffman import entropy_bits, symbol_counts
 from smidgen.network import WeightedOperator
 from smidgen.packer import pack, pack_graph
 from smidgen.passes import simplify
+from smidgen.plan.optimize import Goal
 from smidgen.quantize import quantize
 from smidgen.reference import run_network
 from smidgen.samples import prepare
@@ -110,7 +111,8 @@ def _own_model() -> BenchmarkModel:
     """Quantised as the demo does it; the input is the first window of the test subjects."""
     split = recordings.split_by_subject(recordings.load_recordings())
     calibration = recordings.cut_windows(split.calibration)[0][:, np.newaxis]
-    data = pack_graph(quantize(simplify(float_model()), calibration), {"labels": list(recordings.LABELS)})
+    graph = quantize(simplify(float_model()), calibration)
+    data = pack_graph(graph, {"labels": list(recordings.LABELS)}, optimize=Goal.BALANCED)
     blob = read_blob(data)
     windows, _ = recordings.cut_windows(split.test)
     inputs = [prepare(windows[:1], blob.network, 0)[0]]

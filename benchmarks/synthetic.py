@@ -53,23 +53,27 @@ def _image(height: int, width: int, channels: int) -> tuple[int, int, int, int]:
     return (1, height, width, channels)
 
 
-def _conv(source: tuple[int, int, int], output: tuple[int, int, int], kernel: int, stride: int = 1) -> g.Graph:
+def _conv(
+    source: tuple[int, int, int], output: tuple[int, int, int], kernel: int, stride: int = 1, dilation: int = 1
+) -> g.Graph:
     layer = _Layer()
     layer.tensor("input", _image(*source))
     layer.tensor("output", _image(*output), scale=0.3)
-    options = {"stride": (stride, stride), "padding": _same(source, output, kernel, stride)}
+    padding = _same(source, output, (kernel - 1) * dilation + 1, stride)
+    options = {"stride": (stride, stride), "padding": padding, "dilation": (dilation, dilation)}
     shape = (output[2], kernel, kernel, source[2])
     return layer.finish(layer.weighted(g.Conv2D, shape, 0, activation=g.Activation.RELU, **options))
 
 
-def _depthwise(height: int, width: int, channels: int, stride: int = 1) -> g.Graph:
+def _depthwise(height: int, width: int, channels: int, stride: int = 1, kernel: int = 3, dilation: int = 1) -> g.Graph:
     source, output = (height, width, channels), (-(-height // stride), -(-width // stride), channels)
     layer = _Layer()
     layer.tensor("input", _image(*source))
     layer.tensor("output", _image(*output), scale=0.1)
-    options = {"stride": (stride, stride), "padding": _same(source, output, 3, stride)}
+    padding = _same(source, output, (kernel - 1) * dilation + 1, stride)
+    options = {"stride": (stride, stride), "padding": padding, "dilation": (dilation, dilation)}
     return layer.finish(
-        layer.weighted(g.DepthwiseConv2D, (1, 3, 3, channels), 3, activation=g.Activation.RELU, **options)
+        layer.weighted(g.DepthwiseConv2D, (1, kernel, kernel, channels), 3, activation=g.Activation.RELU, **options)
     )
 
 
@@ -92,12 +96,20 @@ def _pool(kind: Any, source: tuple[int, int, int], kernel: tuple[int, int]) -> g
     return layer.finish(kind(["input"], "output", kernel=kernel, stride=kernel))
 
 
-def _binary(kind: Any, shape: tuple[int, int, int]) -> g.Graph:
+def _binary(kind: Any, shape: tuple[int, int, int], scale2: float = 0.0711, channels2: int | None = None) -> g.Graph:
     layer = _Layer()
     layer.tensor("input", _image(*shape))
-    layer.tensor("input2", _image(*shape), scale=0.0711, zero_point=9)
+    layer.tensor("input2", _image(*shape[:2], channels2 or shape[2]), scale=scale2, zero_point=9)
     layer.tensor("output", _image(*shape), scale=0.1)
     return layer.finish(kind(["input", "input2"], "output"))
+
+
+def _concatenation(shape: tuple[int, int, int]) -> g.Graph:
+    layer = _Layer()
+    layer.tensor("input", _image(*shape))
+    layer.tensor("input2", _image(*shape))
+    layer.tensor("output", _image(shape[0], shape[1], 2 * shape[2]))
+    return layer.finish(g.Concatenation(["input", "input2"], "output", axis=3))
 
 
 def _unary(kind: Any, shape: tuple[int, ...], scale: float, zero_point: int, **options: Any) -> g.Graph:
@@ -107,17 +119,17 @@ def _unary(kind: Any, shape: tuple[int, ...], scale: float, zero_point: int, **o
     return layer.finish(kind(["input"], "output", **options))
 
 
-def _mean() -> g.Graph:
+def _mean(height: int, width: int, channels: int) -> g.Graph:
     layer = _Layer()
-    layer.tensor("input", _image(16, 16, 32))
-    layer.tensor("output", (1, 32))
+    layer.tensor("input", _image(height, width, channels))
+    layer.tensor("output", (1, channels))
     return layer.finish(g.Mean(["input"], "output", axes=(1, 2)))
 
 
-def _pad() -> g.Graph:
+def _pad(height: int, width: int, channels: int) -> g.Graph:
     layer = _Layer()
-    layer.tensor("input", _image(16, 16, 16))
-    layer.tensor("output", _image(18, 18, 16))
+    layer.tensor("input", _image(height, width, channels))
+    layer.tensor("output", _image(height + 2, width + 2, channels))
     return layer.finish(g.Pad(["input"], "output", paddings=((0, 0), (1, 1), (1, 1), (0, 0))))
 
 
@@ -135,18 +147,52 @@ LAYERS: dict[str, Callable[[], g.Graph]] = {
     "fully connected, 64 to 12": lambda: _dense(64, 12),
     "average pool 8x8, 8x8x64": lambda: _pool(g.AveragePool2D, (8, 8, 64), (8, 8)),
     "max pool 2x2, 16x16x32": lambda: _pool(g.MaxPool2D, (16, 16, 32), (2, 2)),
-    "mean, 16x16x32": _mean,
+    "mean, 16x16x32": lambda: _mean(16, 16, 32),
     "add, 16x16x16": lambda: _binary(g.Add, (16, 16, 16)),
     "mul, 16x16x16": lambda: _binary(g.Mul, (16, 16, 16)),
-    "pad 1, 16x16x16": _pad,
+    "pad 1, 16x16x16": lambda: _pad(16, 16, 16),
     "logistic, 16x16x16": lambda: _unary(g.Logistic, (1, 16, 16, 16), 1 / 256, -128),
     "softmax, 12": lambda: _unary(g.Softmax, (1, 12), 1 / 256, -128),
 }
 
+# Kernels and shapes that the networks and LAYERS do not have, so that the cost model can tell their steps apart.
+FURTHER_LAYERS: dict[str, Callable[[], g.Graph]] = {
+    "conv 3x3, 16x16x16 to 16, dilation 2": lambda: _conv((16, 16, 16), (16, 16, 16), 3, dilation=2),
+    "conv 3x3, 12x12x2 to 16, dilation 2": lambda: _conv((12, 12, 2), (12, 12, 16), 3, dilation=2),
+    "conv 5x5, 12x12x1 to 8, dilation 3": lambda: _conv((12, 12, 1), (12, 12, 8), 5, dilation=3),
+    "conv 3x3, 8x8x64 to 8, dilation 2": lambda: _conv((8, 8, 64), (8, 8, 8), 3, dilation=2),
+    "conv 2x2, 10x10x8 to 12, dilation 4": lambda: _conv((10, 10, 8), (10, 10, 12), 2, dilation=4),
+    "depthwise 3x3, 16x16x16, dilation 2": lambda: _depthwise(16, 16, 16, dilation=2),
+    "depthwise 5x5, 12x12x8, dilation 2": lambda: _depthwise(12, 12, 8, kernel=5, dilation=2),
+    "depthwise 2x2, 12x12x8, dilation 2": lambda: _depthwise(12, 12, 8, kernel=2, dilation=2),
+    "depthwise 7x7, 10x10x4, dilation 3": lambda: _depthwise(10, 10, 4, kernel=7, dilation=3),
+    "fully connected, 16 to 64": lambda: _dense(16, 64),
+    "fully connected, 16 to 3": lambda: _dense(16, 3),
+    "fully connected, 256 to 8": lambda: _dense(256, 8),
+    "fully connected, 256 to 3": lambda: _dense(256, 3),
+    "average pool 2x2, 16x16x32": lambda: _pool(g.AveragePool2D, (16, 16, 32), (2, 2)),
+    "average pool 1x4, 16x16x8": lambda: _pool(g.AveragePool2D, (16, 16, 8), (1, 4)),
+    "average pool 4x1, 16x16x8": lambda: _pool(g.AveragePool2D, (16, 16, 8), (4, 1)),
+    "max pool 4x4, 16x16x8": lambda: _pool(g.MaxPool2D, (16, 16, 8), (4, 4)),
+    "max pool 1x4, 16x16x8": lambda: _pool(g.MaxPool2D, (16, 16, 8), (1, 4)),
+    "max pool 4x1, 16x16x8": lambda: _pool(g.MaxPool2D, (16, 16, 8), (4, 1)),
+    "mean, 4x4x64": lambda: _mean(4, 4, 64),
+    "add, 16x16x16, not linear": lambda: _binary(g.Add, (16, 16, 16), scale2=0.07),
+    "add, 16x16x16, one value for each pixel": lambda: _binary(g.Add, (16, 16, 16), channels2=1),
+    "mul, 8x8x4": lambda: _binary(g.Mul, (8, 8, 4)),
+    "pad 1, 24x24x1": lambda: _pad(24, 24, 1),
+    "pad 1, 4x4x64": lambda: _pad(4, 4, 64),
+    "concatenation, twice 16x16x16": lambda: _concatenation((16, 16, 16)),
+    "concatenation, twice 16x16x2": lambda: _concatenation((16, 16, 2)),
+    "logistic, 4x4x4": lambda: _unary(g.Logistic, (1, 4, 4, 4), 1 / 256, -128),
+    "softmax, 64": lambda: _unary(g.Softmax, (1, 64), 1 / 256, -128),
+    "softmax, 16 rows of 4": lambda: _unary(g.Softmax, (16, 4), 1 / 256, -128),
+}
+
 
 def synthetic_model(name: str) -> BenchmarkModel:
-    """One of LAYERS, with random inputs; its expected outputs are the reference's."""
-    data = pack_graph(LAYERS[name]())
+    """One of LAYERS or FURTHER_LAYERS, with random inputs; its expected outputs are the reference's."""
+    data = pack_graph({**LAYERS, **FURTHER_LAYERS}[name]())
     blob = read_blob(data)
     random = np.random.default_rng(SEED)
     tensors = [blob.network.tensors[index] for index in blob.network.inputs]

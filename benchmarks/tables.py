@@ -74,6 +74,29 @@ def operators_table(result: ModelCycles, board_microseconds: list[int] | None = 
     return table
 
 
+def predicted_networks_table(document: dict[str, Any]) -> Table:
+    """What the cost model says of whole networks, before they run, and what they take."""
+    table = _table("Predicted and measured, Cortex-M0+, millions of cycles", "model")
+    _numbers(table, "predicted, bare", "measured", "difference", "predicted, sim:pico", "measured", "difference")
+    for name, model in document["models"].items():
+        cells = []
+        for place in ("bare", "board"):
+            predicted, measured = model[f"predicted_{place}_cycles"], model[f"{place}_cycles"]
+            difference = f"{predicted / measured - 1:+.1%}" if measured else ""
+            cells += [_millions(predicted), _millions(measured), difference]
+        table.add_row(name, *cells)
+    return table
+
+
+def predictions_table(sums: dict[str, tuple[float, float]]) -> Table:
+    """What the cost model says, and what was measured, in cycles, by network or layer."""
+    table = _table("Predicted and measured, bare, Cortex-M0+ cycles", "network or layer")
+    _numbers(table, "predicted", "measured", "difference")
+    for name, (predicted, measured) in sums.items():
+        table.add_row(name, f"{predicted:,.0f}", f"{measured:,.0f}", f"{predicted / measured - 1:+.1%}")
+    return table
+
+
 def functions_table(result: ModelCycles) -> Table:
     """Cycles by function, over all operators that were run; functions with less than 0.1 % are left out."""
     spent: Counter[str] = Counter()

@@ -17,14 +17,17 @@ from smidgen.arrays import load_arrays
 from smidgen.blob.contents import Blob, GoldenVector
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
+from smidgen.boards import BoardDescription
 from smidgen.errors import InputError, MismatchError
 from smidgen.formats.tflite_reader import read_tflite
 from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import Network
+from smidgen.optimization import Explanation, Optimization
 from smidgen.passes import simplify
 from smidgen.plan import Coding, make_plan
 from smidgen.plan.channels import remove_constant_channels
+from smidgen.plan.optimize import Goal
 from smidgen.quantize import DEFAULT_METHOD, load_calibration, quantize
 from smidgen.reference import run_network
 from smidgen.report import BlobReport, RemovalReport, report_blob, report_removal
@@ -37,13 +40,14 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 @dataclass(frozen=True)
 class Packed:
-    """A finished blob, what is in it, what of the model is not, and what was noticed on the way."""
+    """A finished blob, what is in it, what of the model is not, what was noticed on the way, and why it is so."""
 
     data: bytes
     blob: Blob
     report: BlobReport
     removal: RemovalReport
     notes: list[str]
+    explanation: Explanation | None = None
 
 
 def pack(
@@ -56,6 +60,9 @@ def pack(
     golden: str | Path | None = None,
     golden_count: int | None = None,
     keep_channels: bool = False,
+    optimize: Goal | str = Goal.BALANCED,
+    board: BoardDescription | None = None,
+    explain: bool = False,
     progress: Progress | None = None,
 ) -> Packed:
     """Pack a .tflite file: int8 models as they are, float models quantised with `calibration` data.
@@ -66,6 +73,8 @@ def pack(
     golden: .npz with `input` and optionally `output`; all outputs are checked, the first golden_count go into the blob
     (without a count: two, if they take no more than 4 KiB).
     keep_channels: keep those that no output depends on, so that all tensors have the shapes they have in the model.
+    optimize: what the plan is chosen for; board: whose memory it is made to fit. explain: say why, and what other goals
+    would cost.
     Raises InputError, ModelError (UnsupportedModelError lists every operator that cannot be run) or
     MismatchError (a golden output that the packed network does not give).
     """
@@ -82,11 +91,17 @@ def pack(
     network = model_network if keep_channels else remove_constant_channels(model_network)
     vectors = _golden(model_network, network, golden, golden_count, was_float, notes, progress)
     metadata = _metadata(path, network, _labels(labels, network))
-    data = write_blob(make_plan(network), vectors, metadata)
+    goal = Goal(optimize)
+    optimization = Optimization(network, board, vectors, metadata)
+    data = write_blob(optimization.plan(goal), vectors, metadata)
     blob = read_blob(data)  # the independent reader must understand what was written
-    whole = data if network is model_network else write_blob(make_plan(model_network), vectors, metadata)
-    removal = report_removal(model_network, network, len(whole) - len(data))
-    return Packed(data, blob, report_blob(blob), removal, notes)
+    saved = 0
+    if network is not model_network:
+        whole, rest = (len(write_blob(make_plan(version), vectors, metadata)) for version in (model_network, network))
+        saved = whole - rest
+    removal = report_removal(model_network, network, saved)
+    explanation = optimization.explain(goal) if explain else None
+    return Packed(data, blob, report_blob(blob), removal, notes, explanation)
 
 
 def pack_graph(
@@ -96,13 +111,19 @@ def pack_graph(
     arena_limit: int | None = None,
     keep_channels: bool = False,
     coding: Coding = "smallest",
+    optimize: Goal | None = None,
 ) -> bytes:
-    """The blob of an int8 graph in memory. arena_limit and coding as for make_plan, keep_channels as for pack."""
+    """The blob of an int8 graph in memory. arena_limit and coding as for make_plan, keep_channels as for pack.
+
+    optimize: choose the plan for a goal instead of these limits, as pack does.
+    """
     network = lower(simplify(graph))
     if not keep_channels:
         network = remove_constant_channels(network)
-    plan = make_plan(network, arena_limit=arena_limit, coding=coding)
-    return write_blob(plan, metadata={**network.metadata, **(metadata or {})})
+    metadata = {**network.metadata, **(metadata or {})}
+    if optimize is not None:
+        return write_blob(Optimization(network, None, metadata=metadata).plan(optimize), metadata=metadata)
+    return write_blob(make_plan(network, arena_limit=arena_limit, coding=coding), metadata=metadata)
 
 
 def save(data: bytes, path: str | Path, inputs: Sequence[str | Path | None] = ()) -> None:

@@ -54,7 +54,7 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     wheel = build(checkout, tmp_path / "dist")
     assert names(wheel, "smidgen/natmod/") == {"armv6m/smidgen.mpy"}
     assert {name for name in names(wheel, "smidgen/boards/") if not name.endswith(".py")} == BOARDS
-    assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite"} <= names(wheel, "smidgen/")
+    assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("smidgen/natmod/armv6m/smidgen.mpy") == b"M for armv6m"
         for name in BOARDS:

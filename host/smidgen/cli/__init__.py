@@ -1,7 +1,8 @@
 """The command line: parses, calls one function of the package, prints. Everything it does can be done from Python.
 
 Exit codes: 0 success; 1 results differ; 2 wrong usage; 3 the model cannot be packed; 4 a bad blob; 5 the board
-failed; 6 missing or unsuitable input, or output that cannot be written; 70 a bug in smidgen; 130 interrupted.
+failed; 6 missing or unsuitable input, or output that cannot be written; 7 the model fits on no board asked for; 70 a
+bug in smidgen; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import rich_click as click
 import smidgen
 from smidgen.cli.boards import boards
 from smidgen.cli.demo import demo
+from smidgen.cli.fit import fit
 from smidgen.cli.inspect import inspect
 from smidgen.cli.pack import pack
 from smidgen.cli.run import run
@@ -15,7 +16,7 @@ from smidgen.cli.verify import verify
 
 click.rich_click.COMMAND_GROUPS = {
     "smidgen": [
-        {"name": "Models", "commands": ["pack", "inspect"]},
+        {"name": "Models", "commands": ["pack", "inspect", "fit"]},
         {"name": "Running", "commands": ["run", "verify", "demo"]},
         {"name": "Boards", "commands": ["boards", "sim"]},
     ]
@@ -28,10 +29,10 @@ def cli() -> None:
     """Small int8 neural networks on MicroPython boards.
 
     Results go to stdout, progress and messages to stderr.
-    Exit codes: 0 success, 1 results differ, 2 usage, 3 model, 4 blob, 5 board, 6 input or output, 70 a bug in smidgen,
-    130 interrupted.
+    Exit codes: 0 success, 1 results differ, 2 usage, 3 model, 4 blob, 5 board, 6 input or output, 7 the model fits on
+    no board asked for, 70 a bug in smidgen, 130 interrupted.
     """
 
 
-for _command in (pack, inspect, run, verify, boards, sim, demo):
+for _command in (pack, inspect, fit, run, verify, boards, sim, demo):
     cli.add_command(_command)

@@ -8,9 +8,13 @@ from pathlib import Path
 import rich_click as click
 
 from smidgen import packer
+from smidgen.boards import find_board
+from smidgen.cli.explanation import print_explanation
 from smidgen.cli.options import FILE, json_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.cli.tables import print_report
+from smidgen.optimization import DEFAULT_MEMORY_BYTES
+from smidgen.plan.optimize import Goal
 from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
 
 
@@ -37,25 +41,39 @@ from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
     "--keep-channels", is_flag=True,
     help="Keep channels that no output depends on, so that all tensors have the shapes they have in MODEL.",
 )  # fmt: skip
+@click.option(
+    "--optimize", type=click.Choice([goal.value for goal in Goal]), default=Goal.BALANCED.value, show_default=True,
+    help="What to choose kernels, working memory and coding for.",
+)  # fmt: skip
+@click.option(
+    "--board", metavar="NAME",
+    help=f"Whose memory the plan is made to fit.  [default: {DEFAULT_MEMORY_BYTES:,} bytes]",
+)  # fmt: skip
+@click.option("--explain", is_flag=True, help="Show why each operator got its kernel, and what other goals would cost.")
 @json_option
 def pack(
     model: Path, output: Path, calibration: Path | None, calibration_scale: float | None, method: str,
     labels: Path | None, golden: Path | None, golden_count: int | None,
-    keep_channels: bool, as_json: bool,
+    keep_channels: bool, optimize: str, board: str | None, explain: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Pack MODEL (.tflite) into one blob: quantise if it is a float model, plan memory, compress weights."""
     with progress_bar() as progress:
         packed = packer.pack(
             model, calibration=calibration, calibration_scale=calibration_scale, method=method, labels=labels,
-            golden=golden, golden_count=golden_count, keep_channels=keep_channels, progress=progress,
+            golden=golden, golden_count=golden_count, keep_channels=keep_channels, optimize=optimize,
+            board=find_board(board) if board else None, explain=explain, progress=progress,
         )  # fmt: skip
     packer.save(packed.data, output, (model, calibration, labels, golden))
     for line in packed.notes:
         note(line)
     if as_json:
-        print_json({"output": str(output), **packed.report.as_dict(), "removed": asdict(packed.removal)})
+        explanation = {"explanation": packed.explanation.as_dict()} if packed.explanation else {}
+        removed = asdict(packed.removal)
+        print_json({"output": str(output), **packed.report.as_dict(), "removed": removed, **explanation})
         return
     print_report(packed.report, packed.removal)
+    if packed.explanation is not None:
+        print_explanation(packed.explanation)
     results.print(
         f"wrote {output}: {len(packed.data):,} bytes ({model.name}: {model.stat().st_size:,} bytes)", soft_wrap=True
     )

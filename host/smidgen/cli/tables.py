@@ -24,7 +24,7 @@ def _shape(shape: list[int]) -> str:
     return "x".join(str(size) for size in shape)
 
 
-def _table(title: str, columns: list[tuple[str, bool]]) -> Table:
+def make_table(title: str, columns: list[tuple[str, bool]]) -> Table:
     """Columns: heading, and whether it holds numbers."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, is_number in columns:
@@ -33,7 +33,7 @@ def _table(title: str, columns: list[tuple[str, bool]]) -> Table:
 
 
 def _operators(report: BlobReport) -> Table:
-    table = _table(
+    table = make_table(
         f"Operators of {report.name or 'the network'}",
         [("#", True), ("operator", False), ("tensor", True), ("output", True), ("MACs", True), ("weights", True),
          ("packed", True), ("bits", True)],
@@ -49,7 +49,7 @@ def _operators(report: BlobReport) -> Table:
 
 
 def _kernels(report: BlobReport) -> Table:
-    table = _table(
+    table = make_table(
         "Kernels that need working memory",
         [("#", True), ("operator", False), ("kernel", False), ("at a time", False), ("workspace", True),
          ("scratch", True)],
@@ -110,7 +110,7 @@ def _totals(report: BlobReport, removal: RemovalReport | None) -> Table:
 
 
 def _bytes(report: BlobReport) -> Table:
-    table = _table("Where the bytes go", [("what", False), ("bytes", True), ("share", True)])
+    table = make_table("Where the bytes go", [("what", False), ("bytes", True), ("share", True)])
     for purpose, size in report.spans.items():
         if size:
             table.add_row(purpose, f"{size:,}", f"{100 * size / report.blob_bytes:.1f} %")

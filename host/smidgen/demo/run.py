@@ -20,6 +20,7 @@ from smidgen.link.session import connect
 from smidgen.network import Network
 from smidgen.packer import pack_graph, quantizing
 from smidgen.passes import simplify
+from smidgen.plan.optimize import Goal
 from smidgen.quantize import quantize
 from smidgen.reference import run_network
 from smidgen.reference.float_executor import run_float
@@ -95,7 +96,8 @@ def run_demo(
     graph = simplify(float_model())
     float_scores = run_float(graph, {graph.inputs[0]: windows[:, np.newaxis]})[graph.outputs[0]]
     calibration = data.cut_windows(split.calibration)[0][:, np.newaxis]
-    blob_bytes = pack_graph(quantize(graph, calibration, progress=quantizing(progress)), {"labels": list(data.LABELS)})
+    quantized = quantize(graph, calibration, progress=quantizing(progress))
+    blob_bytes = pack_graph(quantized, {"labels": list(data.LABELS)}, optimize=Goal.BALANCED)
     blob = read_blob(blob_bytes)
     samples = prepare(windows, blob.network, 0)
     reference = _run_reference(blob.network, samples, progress)

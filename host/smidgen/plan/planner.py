@@ -40,8 +40,24 @@ def make_plan(
     tile_bytes: for the decoded weights that the plain kernels hold at a time (at least one channel). coding: of the
     weights; "raw" makes blobs large and networks fast.
     """
-    network = use_linear_adds(shorten_multipliers(network))
+    network = prepare(network)
     weights, tables = plan_weights(network, coding)
+    return plan_prepared(network, weights, tables, arena_limit, tile_bytes)
+
+
+def prepare(network: Network) -> Network:
+    """The network with the arithmetic that the engine is fastest at; every output stays."""
+    return use_linear_adds(shorten_multipliers(network))
+
+
+def plan_prepared(
+    network: Network,
+    weights: dict[int, WeightPlan],
+    tables: list[CodeTable],
+    arena_limit: int | None,
+    tile_bytes: int = TILE_BYTES,
+) -> Plan:
+    """Plan a network that was prepared, with weights stored as `weights` says. Limits as for make_plan."""
     least = plan_kernels(network, weights, dict.fromkeys(weights, 0), tile_bytes)
     # What may overlap with the least scratch may so with more: larger blocks are gathered sooner.
     arena = describe_arena(network, least)

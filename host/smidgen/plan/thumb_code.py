@@ -7,6 +7,7 @@ Other engines do not compile, and the results do not depend on it: a workspace t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,21 @@ _ADD_LIMIT = 252  # added by one instruction
 
 @dataclass(frozen=True)
 class CompiledBlock:
-    """The code of one or two output channels, in bytes. room: what the compiler wants to be free, at least `size`."""
+    """The code of one or two output channels. size, room: bytes; room is what the compiler wants to be free.
+
+    instructions: without the return, all of them halfwords. words: that a run loads. pairs: that a run computes.
+    """
 
     size: int
     room: int
+    instructions: int
+    words: int
+    pairs: int
+
+    @property
+    def cycles(self) -> int:
+        """Of one run on a Cortex-M0+: one for each instruction and each word that is loaded, two for the return."""
+        return self.instructions + self.words + 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,11 @@ class _Shape:
 
 def compiled_blocks(network: Network, operator: WeightedOperator) -> list[CompiledBlock]:
     """The code of all output channels: two in a block for CONV_2D, but for a last one; one for DEPTHWISE_CONV_2D."""
-    shape = _Shape.of(Band.of(network, operator))
+    return _compiled_blocks(_Shape.of(Band.of(network, operator)), operator)
+
+
+@lru_cache(maxsize=256)  # a planner asks for the same operators again and again
+def _compiled_blocks(shape: _Shape, operator: WeightedOperator) -> list[CompiledBlock]:
     taps = _group_halfwords(_weight_halfwords(operator.weights), shape)
     ends = np.where(np.any(operator.weights != 0, axis=1), _UNPACK_HALFWORDS, 0)
     step = 2 if operator.kind == Kind.CONV_2D else 1
@@ -105,8 +121,10 @@ def _block(shape: _Shape, products: NDArray[np.int64], ends: int) -> CompiledBlo
     halfwords = int((steps + pieces).sum())
     before_last_lane = halfwords - int(products[-1, -1, -1])
     header = _HEADER_BYTES + _CHANNEL_BYTES * (len(products) // lanes)
-    size = header + 4 * -(-(halfwords + lanes * ends + 1) // 2)
-    return CompiledBlock(size, header + 2 * before_last_lane + _GROUP_ROOM)
+    instructions = halfwords + lanes * ends
+    words = shape.rows * (shape.columns + (shape.pair_words if twins else 0))
+    size = header + 4 * -(-(instructions + 1) // 2)
+    return CompiledBlock(size, header + 2 * before_last_lane + _GROUP_ROOM, instructions, words, lanes)
 
 
 def is_fast(multiplier: int, shift: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,7 +15,7 @@ from smidgen.network import Network, WeightedOperator
 Coding = Literal["smallest", "huffman", "raw"]
 CODINGS: tuple[Coding, ...] = get_args(Coding)
 
-_LOOKUP_BITS = 8  # codes up to this length are looked up
+LOOKUP_BITS = 8  # codes up to this length are looked up
 _TABLE_FIXED_BYTES = 4 + 2 * DEFAULT_CODE_LENGTH  # of a code table, besides the symbols
 
 
@@ -36,19 +36,22 @@ class _Group:
     cost: float
 
 
-def plan_weights(network: Network, coding: Coding = "smallest") -> tuple[dict[int, WeightPlan], list[CodeTable]]:
+def plan_weights(
+    network: Network, coding: Coding = "smallest", raw: Collection[int] = ()
+) -> tuple[dict[int, WeightPlan], list[CodeTable]]:
     """A plan for each operator with weights, by operator index, and the code tables they use.
 
     With "smallest", a coded tensor never takes more bytes than a raw one, its share of the table included. With
-    "huffman" every tensor is coded, with "raw" none: the fastest, since nothing has to be decoded.
+    "huffman" every tensor is coded, with "raw" none: the fastest, since nothing has to be decoded. raw: indices of
+    operators whose weights are raw whatever `coding` says.
     """
     if coding not in CODINGS:
         raise ValueError(f"the coding must be one of {', '.join(CODINGS)}, not {coding!r}")
     weighted = {i: op for i, op in enumerate(network.operators) if isinstance(op, WeightedOperator)}
     if coding == "raw":
         return dict.fromkeys(weighted, WeightPlan(None, 0)), []
-    counts = {index: symbol_counts(operator.weights) for index, operator in weighted.items()}
-    plans: dict[int, WeightPlan] = {}
+    counts = {index: symbol_counts(operator.weights) for index, operator in weighted.items() if index not in raw}
+    plans = {index: WeightPlan(None, 0) for index in weighted if index in raw}
     tables: list[CodeTable] = []
     for group in _group(counts, may_be_raw=coding == "smallest"):
         if coding == "huffman":
@@ -71,7 +74,7 @@ def _weight_plan(tables: Sequence[CodeTable], number: int | None) -> WeightPlan:
 def decoder_scratch_bytes(max_length: int) -> int:
     """Scratch for decoding with a table whose longest code has so many bits, without the weights (docs/format.md
     section 6)."""
-    return (2 << _LOOKUP_BITS) + 4 * max(max_length - _LOOKUP_BITS, 0)
+    return (2 << LOOKUP_BITS) + 4 * max(max_length - LOOKUP_BITS, 0)
 
 
 def _estimate(members: tuple[int, ...], counts: NDArray[np.int64], may_be_raw: bool) -> _Group:

@@ -1,0 +1,185 @@
+"""Chooses a plan for a goal: how the weights of each operator are stored, and how much working memory operators get.
+
+The cost model says what each plan costs before it is run. Plans are compared by three numbers: cycles of one inference,
+bytes of RAM (the arena, which holds tensors and scratch), and bytes of weights in the blob.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from smidgen.huffman import CodeTable, symbol_counts
+from smidgen.network import Network, WeightedOperator
+from smidgen.plan.cost import cost_model
+from smidgen.plan.execution import Execution, executions
+from smidgen.plan.planner import Plan, plan_prepared, prepare
+from smidgen.plan.weights import WeightPlan, plan_weights
+
+
+class Goal(str, Enum):
+    """What a plan is chosen for."""
+
+    SPEED = "speed"  # the fewest cycles that the RAM allows
+    RAM = "ram"  # the smallest arena
+    SIZE = "size"  # the smallest blob
+    BALANCED = "balanced"  # the least weighed sum of cycles, RAM and blob
+
+
+# What a byte must save, in cycles, to be spent by BALANCED.
+CYCLES_PER_RAM_BYTE = 1500  # of the arena, beyond the first FREE_RAM_BYTES
+CYCLES_PER_SMALL_RAM_BYTE = 50  # of these first bytes, which every board has
+FREE_RAM_BYTES = 8192
+CYCLES_PER_BLOB_BYTE = 200
+
+_COARSE, _FINE = 1.1, 1.02  # from one limit that is tried to the next
+_UNLIMITED = 1 << 20
+
+
+@dataclass(frozen=True)
+class Budget:
+    """RAM for the arena and what else is kept there, in bytes.
+
+    blob_bytes: of the blob without its weights, if the blob is kept in RAM too; None if it stays in flash.
+    """
+
+    ram_bytes: int
+    blob_bytes: int | None = None
+
+    def allows(self, candidate: Candidate) -> bool:
+        blob = 0 if self.blob_bytes is None else self.blob_bytes + candidate.weight_bytes
+        return candidate.ram_bytes + blob <= self.ram_bytes
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan and what it costs. cycles: of every operator; weight_bytes: of weights with code tables."""
+
+    plan: Plan
+    cycles: list[float]
+    weight_bytes: int
+
+    @property
+    def ram_bytes(self) -> int:
+        return self.plan.arena_bytes
+
+    @property
+    def total_cycles(self) -> float:
+        return sum(self.cycles)
+
+
+def choose_plan(network: Network, goal: Goal, budget: Budget) -> Candidate:
+    """The best plan for a goal; where no plan is within the budget, the one that takes the least RAM."""
+    return Chooser(network, budget).choose(goal)
+
+
+@dataclass
+class Chooser:
+    """Compares plans of one network, for several goals. `budget` may be changed."""
+
+    network: Network
+    budget: Budget
+    _costs: dict[tuple[int, int, int, int, bytes], float] = field(default_factory=dict)
+    _weights: dict[frozenset[int], tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
+    _candidates: dict[tuple[int, frozenset[int]], Candidate] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network = prepare(self.network)
+        self._weighted = frozenset(
+            index for index, operator in enumerate(self.network.operators) if isinstance(operator, WeightedOperator)
+        )
+
+    def choose(self, goal: Goal) -> Candidate:
+        """The best plan for a goal among those that were tried."""
+        candidates = self._tried(goal)
+        allowed = [candidate for candidate in candidates if self.budget.allows(candidate)]
+        if not allowed:
+            return min(candidates, key=lambda candidate: (candidate.ram_bytes, candidate.weight_bytes))
+        return min(allowed, key=lambda candidate: _rank(goal, candidate))
+
+    def _tried(self, goal: Goal) -> list[Candidate]:
+        """Plans with many limits, as coded as possible and raw where it pays; finer round the best ones."""
+        limits = self._limits()
+        candidates = [candidate for limit in limits for candidate in self._with_limit(goal, limit)]
+        best = min(candidates, key=lambda candidate: (not self.budget.allows(candidate), _rank(goal, candidate)))
+        finer = [int(best.ram_bytes * _FINE**step) for step in range(-4, 5)]
+        return candidates + [candidate for limit in finer for candidate in self._with_limit(goal, limit)]
+
+    def _limits(self) -> list[int]:
+        """Of arenas, from the least to what is enough for everything."""
+        start = self._candidate(0, frozenset()).ram_bytes
+        end = self._candidate(_UNLIMITED, frozenset()).ram_bytes
+        count = math.ceil(math.log(end / start) / math.log(_COARSE)) if 0 < start < end else 0
+        return [0, *(int(start * (end / start) ** (step / count)) for step in range(count)), end]
+
+    def _with_limit(self, goal: Goal, limit: int) -> Iterable[Candidate]:
+        coded = self._candidate(limit, frozenset())
+        yield coded
+        if goal is Goal.SIZE:
+            return
+        raw = self._candidate(limit, self._weighted)
+        yield raw
+        price = 0 if goal in (Goal.SPEED, Goal.RAM) else CYCLES_PER_BLOB_BYTE
+        chosen = frozenset(index for index in self._weighted if self._pays_raw(index, coded, raw, price))
+        yield self._candidate(limit, chosen)
+
+    def _pays_raw(self, index: int, coded: Candidate, raw: Candidate, price: float) -> bool:
+        """Whether storing the weights of an operator raw saves enough cycles for the bytes it takes."""
+        more = self.weight_bytes(raw.plan, index) - self.weight_bytes(coded.plan, index)
+        return coded.cycles[index] - raw.cycles[index] > price * more
+
+    def _candidate(self, limit: int, raw: frozenset[int]) -> Candidate:
+        if (limit, raw) not in self._candidates:
+            if raw not in self._weights:
+                self._weights[raw] = plan_weights(self.network, raw=raw)
+            plan = plan_prepared(self.network, *self._weights[raw], limit)
+            size = sum(self.weight_bytes(plan, index) for index in self._weighted)
+            used = {weight.table for weight in plan.weights.values()} - {None}
+            size += sum(plan.code_tables[table].table_bytes for table in used if table is not None)
+            self._candidates[limit, raw] = Candidate(plan, self._cycles(plan), size)
+        return self._candidates[limit, raw]
+
+    def _cycles(self, plan: Plan) -> list[float]:
+        ways = executions(plan.kernels, plan.weights, plan.code_tables)
+        return [self._operator_cycles(index, ways.get(index)) for index in range(len(self.network.operators))]
+
+    def _operator_cycles(self, index: int, execution: Execution | None) -> float:
+        if execution is None:
+            return cost_model().operator(self.network, index, None)
+        table = b"" if execution.table is None else execution.table.lengths.tobytes()
+        key = index, execution.kernel, execution.tile, execution.workspace_bytes, table
+        if key not in self._costs:
+            self._costs[key] = cost_model().operator(self.network, index, execution)
+        return self._costs[key]
+
+    def weight_bytes(self, plan: Plan, index: int) -> int:
+        """Bytes of the weights of an operator in a blob, without the code table."""
+        operator, number = self.network.operators[index], plan.weights[index].table
+        assert isinstance(operator, WeightedOperator)
+        if number is None:
+            return int(operator.weights.size)
+        bits = plan.code_tables[number].coded_bits(symbol_counts(operator.weights))
+        assert bits is not None
+        return -(-bits // 8)
+
+
+def balanced_score(candidate: Candidate) -> float:
+    """The weighed sum that BALANCED makes small, in cycles."""
+    small = min(candidate.ram_bytes, FREE_RAM_BYTES)
+    ram = CYCLES_PER_SMALL_RAM_BYTE * small + CYCLES_PER_RAM_BYTE * (candidate.ram_bytes - small)
+    return candidate.total_cycles + ram + CYCLES_PER_BLOB_BYTE * candidate.weight_bytes
+
+
+def _rank(goal: Goal, candidate: Candidate) -> tuple[float, ...]:
+    """Smaller is better."""
+    match goal:
+        case Goal.SPEED:
+            return candidate.total_cycles, candidate.ram_bytes, candidate.weight_bytes
+        case Goal.RAM:
+            return candidate.ram_bytes, candidate.total_cycles, candidate.weight_bytes
+        case Goal.SIZE:
+            return candidate.weight_bytes, balanced_score(candidate)
+        case Goal.BALANCED:
+            return (balanced_score(candidate),)
