@@ -61,7 +61,7 @@ static inline bool smg_is_left_out(uint32_t kind)
 
 typedef void smg_kernel(const struct smg_step *step);
 
-/* The kernel for a kind and a kernel id, or null if the engine has none. */
+/* The kernel for a kind, which is one, and any kernel id; null if the engine has none. */
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel);
 
 /* One kernel family per file; kernel id 0 of each kind; ..._pairs, ..._streamed and smg_linear_add kernel id 1. */
