@@ -135,8 +135,9 @@ def _update(bare: bool) -> None:
         sizes = _sizes(CYCLES, cases[0], run_on_pico(cases[0].model, find_files(), profile=False))
     architectures[CYCLES] = _fit_cycles(cases, sizes)
     _say(f"{CYCLES}: fitted to {architectures[CYCLES]['observations']} operators")
+    coded = [variant for case in cases if case.name.startswith("fully") for variant in planned_otherwise(case)]
     for arch in () if bare else BOARDS:
-        architectures[arch] = _fit_instructions(arch, cases)
+        architectures[arch] = _fit_instructions(arch, [*cases, *coded])
         _say(f"{arch}: fitted to {architectures[arch]['observations']} networks and layers")
     DATA.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
     _say(f"wrote {DATA}")

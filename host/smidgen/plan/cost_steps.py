@@ -42,7 +42,7 @@ def operator_steps(network: Network, index: int, execution: Execution | None) ->
         _decoding(operator, execution, passes, steps)
     else:
         _OTHERS[operator.kind](network, operator, steps)
-    return steps
+    return +steps  # without those that never run
 
 
 def _weighted(network: Network, operator: WeightedOperator, execution: Execution, steps: Steps) -> float:
