@@ -25,14 +25,14 @@ class Goal(str, Enum):
     SPEED = "speed"  # the fewest cycles that the RAM allows
     RAM = "ram"  # the smallest arena
     SIZE = "size"  # the smallest blob
-    BALANCED = "balanced"  # the least weighed sum of cycles, RAM and blob
+    BALANCED = "balanced"  # the best of cycles, RAM and blob together
 
 
-# What a byte must save, in cycles, to be spent by BALANCED.
-CYCLES_PER_RAM_BYTE = 1500  # of the arena, beyond the first FREE_RAM_BYTES
-CYCLES_PER_SMALL_RAM_BYTE = 50  # of these first bytes, which every board has
-FREE_RAM_BYTES = 8192
-CYCLES_PER_BLOB_BYTE = 200
+CYCLES_PER_BLOB_BYTE = 200  # what a byte of weights must save to be spent by BALANCED
+# What one percent more RAM must save, in percent of cycles and blob together, to be spent by BALANCED.
+RAM_WEIGHT = 0.75
+SMALL_RAM_WEIGHT = 0.05  # of the first SMALL_RAM_BYTES, which every board has
+SMALL_RAM_BYTES = 8192
 
 _COARSE, _FINE = 1.1, 1.02  # from one limit that is tried to the next
 _UNLIMITED = 1 << 20
@@ -166,10 +166,10 @@ class Chooser:
 
 
 def balanced_score(candidate: Candidate) -> float:
-    """The weighed sum that BALANCED makes small, in cycles."""
-    small = min(candidate.ram_bytes, FREE_RAM_BYTES)
-    ram = CYCLES_PER_SMALL_RAM_BYTE * small + CYCLES_PER_RAM_BYTE * (candidate.ram_bytes - small)
-    return candidate.total_cycles + ram + CYCLES_PER_BLOB_BYTE * candidate.weight_bytes
+    """What BALANCED makes small: cycles and blob, in cycles, times powers of the RAM."""
+    ram: float = max(candidate.ram_bytes, SMALL_RAM_BYTES) ** RAM_WEIGHT
+    small_ram: float = max(min(candidate.ram_bytes, SMALL_RAM_BYTES), 1) ** SMALL_RAM_WEIGHT
+    return (candidate.total_cycles + CYCLES_PER_BLOB_BYTE * candidate.weight_bytes) * ram * small_ram
 
 
 def _rank(goal: Goal, candidate: Candidate) -> tuple[float, ...]:
