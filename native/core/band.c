@@ -22,35 +22,35 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     uint32_t width = (band->output_w - 1) * window->stride_w + window->kernel_w;
     uint32_t inside = width - window->pad_left;
     uint32_t pixels = inside < band->input_w ? inside : band->input_w; /* that a row holds */
-    band->row_words = width * channels;
+    band->row_words = smg_saturating_multiply(width, channels);
     band->left = window->pad_left * channels;
     band->row_bytes = band->input_w * input[3];
     band->gather.values = pixels * channels;
     band->gather.step = channels == 1 ? input[3] : 1;
     band->gather.span = pixels * input[3];
-    band->gather.row_gap = band->row_bytes - band->gather.span;
     band->gather.quads = SMG_DSP && channels % 4 == 0;
     band->gather.words_gap = 4 * (band->row_words - band->gather.values);
-    uint32_t taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
+    band->taps_h = (window->kernel_h - 1u) * window->dilation_h + 1;
     uint32_t pairs = (band->output_h + 1) / 2;
     bool single = band->tile >= pairs;
     band->apart = single ? pairs : 1;
     band->pair_rows = single ? 1 : 2;
     uint32_t step_h = band->pair_rows * window->stride_h;
-    band->period = taps_h < step_h ? taps_h : step_h;
+    band->period = band->taps_h < step_h ? band->taps_h : step_h;
     band->left_out = step_h - band->period;
+    band->row_step = 1;
+    if (band->period == 1) { /* the rows left out are so between any two */
+        band->row_step = step_h;
+        band->left_out = 0;
+    }
+    band->gather.row_gap = band->row_step * band->row_bytes - band->gather.span;
     band->input_apart = band->apart * window->stride_h;
-}
-
-static uint32_t rows(const struct smg_band *band, uint32_t pairs)
-{
-    const struct smg_window *window = &band->step->record->parameters.window;
-    return (pairs - 1) * band->period + (window->kernel_h - 1u) * window->dilation_h + 1;
 }
 
 uint32_t smg_band_bytes(const struct smg_band *band)
 {
-    return 4 * band->row_words * rows(band, band->tile);
+    uint32_t rows = smg_saturating_add(smg_saturating_multiply(band->tile - 1, band->period), band->taps_h);
+    return smg_saturating_multiply(smg_saturating_multiply(rows, band->row_words), 4);
 }
 
 void smg_band_place(struct smg_band *band, void *memory)
@@ -103,7 +103,7 @@ static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t row
         gather_edge(band, words, row0, row1);
         return 1;
     }
-    uint32_t inside = band->input_h - y1;
+    uint32_t inside = band->row_step == 1 ? band->input_h - y1 : smg_divide(band->input_h - 1 - y1, band->row_step) + 1;
     band->gather.rows = rows < inside ? rows : inside;
     smg_gather(words, row0, row1, &band->gather);
     return band->gather.rows;
@@ -112,7 +112,7 @@ static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t row
 void smg_band_fill(struct smg_band *band, uint32_t pairs)
 {
     uint32_t left_out = band->left_out;
-    uint32_t needed = rows(band, pairs);
+    uint32_t needed = (pairs - 1) * band->period + band->taps_h;
     while (band->ready < needed) {
         uint32_t count = needed - band->ready;
         if (left_out != 0 && count > band->period - band->phase) {
@@ -120,7 +120,7 @@ void smg_band_fill(struct smg_band *band, uint32_t pairs)
         }
         count = gather_rows(band, band->words + band->ready * band->row_words + band->left, count);
         band->ready += count;
-        band->next_y += count;
+        band->next_y += count * band->row_step;
         band->phase += count;
         if (left_out != 0 && band->phase == band->period) {
             band->phase = 0;

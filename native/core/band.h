@@ -55,7 +55,9 @@ struct smg_band {
     uint32_t pair_rows;    /* output rows from one pair to the next */
     uint32_t period;       /* rows of words from one pair to the next; rows that no tap reads are left out */
     uint32_t input_apart;  /* input rows from one pixel's to the other's */
+    uint32_t row_step;     /* input rows from one row of words to the next within a period */
     uint32_t left_out;     /* input rows after each period */
+    uint32_t taps_h;       /* rows from a pair's first tap to its last one */
     uint32_t ready;        /* rows that are in the band */
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
     uint32_t phase;        /* of that row in its period, if rows are left out */
@@ -65,7 +67,7 @@ struct smg_band {
 /* The shapes, with so many channels of the input; nothing is gathered yet. */
 void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t channels);
 
-/* Bytes that the words of a block take: four for each word. */
+/* Bytes that the words of a block take, four for each word; saturates (saturating.c) before the operator is checked. */
 uint32_t smg_band_bytes(const struct smg_band *band);
 
 /* Takes smg_band_bytes of memory. */

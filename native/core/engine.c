@@ -1,41 +1,33 @@
 /* Which kernel runs an operator, and running one. */
 #include "internal.h"
 
-#define KERNEL(kind, kernel, run) {kind, kernel, ((uint32_t)(SMG_WITHOUT) >> (kind) & 1) ? NULL : (run)}
+#define KERNELS 2 /* ids of kernels are below */
+
+/* Null for what is left out, so that nothing calls it and the linker does not take it. */
+#define KERNEL(kind, run) (((uint32_t)(SMG_WITHOUT) >> (kind) & 1) ? NULL : (run))
 
 /* The packager chooses the kernel, the engine only looks it up. Kernel 0 of every kind is the plain one, which also
  * defines what any other must compute. */
-static const struct {
-    uint8_t kind;
-    uint8_t kernel;
-    smg_kernel *run;
-} kernels[] = {
-    KERNEL(SMG_CONV_2D, 0, smg_conv_2d),
-    KERNEL(SMG_CONV_2D, 1, smg_conv_2d_pairs),
-    KERNEL(SMG_DEPTHWISE_CONV_2D, 0, smg_depthwise_conv_2d),
-    KERNEL(SMG_DEPTHWISE_CONV_2D, 1, smg_depthwise_conv_2d_pairs),
-    KERNEL(SMG_FULLY_CONNECTED, 0, smg_fully_connected),
-    KERNEL(SMG_FULLY_CONNECTED, 1, smg_fully_connected_streamed),
-    KERNEL(SMG_ADD, 0, smg_add),
-    KERNEL(SMG_ADD, 1, smg_linear_add),
-    KERNEL(SMG_MUL, 0, smg_mul),
-    KERNEL(SMG_AVERAGE_POOL_2D, 0, smg_average_pool_2d),
-    KERNEL(SMG_MAX_POOL_2D, 0, smg_max_pool_2d),
-    KERNEL(SMG_MEAN, 0, smg_mean),
-    KERNEL(SMG_PAD, 0, smg_pad),
-    KERNEL(SMG_COPY, 0, smg_copy),
-    KERNEL(SMG_LOOKUP, 0, smg_lookup),
-    KERNEL(SMG_SOFTMAX, 0, smg_softmax),
+static smg_kernel *const kernels[SMG_KIND_LIMIT][KERNELS] = {
+    [SMG_CONV_2D] = {KERNEL(SMG_CONV_2D, smg_conv_2d), KERNEL(SMG_CONV_2D, smg_conv_2d_pairs)},
+    [SMG_DEPTHWISE_CONV_2D] = {KERNEL(SMG_DEPTHWISE_CONV_2D, smg_conv_2d),
+                               KERNEL(SMG_DEPTHWISE_CONV_2D, smg_depthwise_conv_2d_pairs)},
+    [SMG_FULLY_CONNECTED] = {KERNEL(SMG_FULLY_CONNECTED, smg_fully_connected),
+                             KERNEL(SMG_FULLY_CONNECTED, smg_fully_connected_streamed)},
+    [SMG_ADD] = {KERNEL(SMG_ADD, smg_add), KERNEL(SMG_ADD, smg_linear_add)},
+    [SMG_MUL] = {KERNEL(SMG_MUL, smg_mul)},
+    [SMG_AVERAGE_POOL_2D] = {KERNEL(SMG_AVERAGE_POOL_2D, smg_average_pool_2d)},
+    [SMG_MAX_POOL_2D] = {KERNEL(SMG_MAX_POOL_2D, smg_max_pool_2d)},
+    [SMG_MEAN] = {KERNEL(SMG_MEAN, smg_mean)},
+    [SMG_PAD] = {KERNEL(SMG_PAD, smg_pad)},
+    [SMG_COPY] = {KERNEL(SMG_COPY, smg_copy)},
+    [SMG_LOOKUP] = {KERNEL(SMG_LOOKUP, smg_lookup)},
+    [SMG_SOFTMAX] = {KERNEL(SMG_SOFTMAX, smg_softmax)},
 };
 
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel)
 {
-    for (uint32_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); ++i) {
-        if (kernels[i].kind == kind && kernels[i].kernel == kernel) {
-            return kernels[i].run;
-        }
-    }
-    return NULL;
+    return kernel < KERNELS ? kernels[kind][kernel] : NULL;
 }
 
 uint32_t smg_elements(const struct smg_tensor_record *tensor)

@@ -61,13 +61,12 @@ static inline bool smg_is_left_out(uint32_t kind)
 
 typedef void smg_kernel(const struct smg_step *step);
 
-/* The kernel for a kind and a kernel id, or null if the engine has none. */
+/* The kernel for a kind, which is one, and any kernel id; null if the engine has none. */
 smg_kernel *smg_find_kernel(uint32_t kind, uint32_t kernel);
 
 /* One kernel family per file; kernel id 0 of each kind; ..._pairs, ..._streamed and smg_linear_add kernel id 1. */
 smg_kernel smg_conv_2d;
 smg_kernel smg_conv_2d_pairs;
-smg_kernel smg_depthwise_conv_2d;
 smg_kernel smg_depthwise_conv_2d_pairs;
 smg_kernel smg_fully_connected;
 smg_kernel smg_fully_connected_streamed;
@@ -169,9 +168,13 @@ bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void 
 
 /* weights.c: weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, tile by tile. */
 
-/* Weights of one output channel, for tensors that have been checked. Up to 2^48 before the operator is checked. */
-uint64_t smg_weights_per_channel(const struct smg_operator_record *record, const struct smg_tensor_record *input,
+/* Weights of one output channel, for tensors that have been checked; saturates before the operator is checked. */
+uint32_t smg_weights_per_channel(const struct smg_operator_record *record, const struct smg_tensor_record *input,
                                  const struct smg_tensor_record *output);
+
+/* saturating.c: a + b and a * b, or UINT32_MAX if that is larger. */
+uint32_t smg_saturating_add(uint32_t a, uint32_t b);
+uint32_t smg_saturating_multiply(uint32_t a, uint32_t b);
 
 /* Scratch that decoding with a table takes, a multiple of 4: section 6 of the format. */
 uint32_t smg_decoder_bytes(const struct smg_code_table *table);

@@ -1,19 +1,14 @@
 /* Checks a blob: header, sections and tensors. The operators follow in load_operator.c.
  *
- * Nothing is read before it is known to lie inside the buffer, sizes are computed in 64 bits or compared by
+ * Nothing is read before it is known to lie inside the buffer, sizes saturate or are compared by
  * subtraction, and what has been checked once is relied upon while running. */
 #include "load.h"
 
-static int64_t saturate(uint64_t value)
-{
-    return value > UINT32_MAX ? (int64_t)UINT32_MAX : (int64_t)value;
-}
-
-int smg_refuse(const struct smg_loader *loader, int status, uint64_t found, uint64_t expected)
+int smg_refuse(const struct smg_loader *loader, int status, uint32_t found, uint32_t expected)
 {
     loader->fault->status = status;
-    loader->fault->found = saturate(found);
-    loader->fault->expected = saturate(expected);
+    loader->fault->found = found;
+    loader->fault->expected = expected;
     return status;
 }
 
@@ -30,7 +25,7 @@ int smg_check_zero(const struct smg_loader *loader, uint32_t value)
     return value == 0 ? SMG_OK : smg_refuse(loader, SMG_NOT_ZERO, value, 0);
 }
 
-int smg_check_range(const struct smg_loader *loader, uint32_t offset, uint64_t bytes, uint32_t alignment)
+int smg_check_range(const struct smg_loader *loader, uint32_t offset, uint32_t bytes, uint32_t alignment)
 {
     const struct smg_header *header = smg_header(loader->model);
     if (offset & (alignment - 1)) {
@@ -40,13 +35,13 @@ int smg_check_range(const struct smg_loader *loader, uint32_t offset, uint64_t b
         return smg_refuse(loader, SMG_OUTSIDE_BLOB, offset, sizeof(*header));
     }
     if (offset > header->blob_bytes || bytes > header->blob_bytes - offset) {
-        return smg_refuse(loader, SMG_OUTSIDE_BLOB, offset + bytes, header->blob_bytes);
+        return smg_refuse(loader, SMG_OUTSIDE_BLOB, smg_saturating_add(offset, bytes), header->blob_bytes);
     }
     return SMG_OK;
 }
 
 /* An optional section: its offset is 0 exactly when it is empty. */
-static int check_section(const struct smg_loader *loader, uint32_t offset, uint64_t bytes)
+static int check_section(const struct smg_loader *loader, uint32_t offset, uint32_t bytes)
 {
     if (bytes == 0) {
         return smg_check_zero(loader, offset);
@@ -58,7 +53,7 @@ static int check_identity(const struct smg_loader *loader, size_t bytes)
 {
     const struct smg_header *header = smg_header(loader->model);
     if (bytes < sizeof(*header)) {
-        return smg_refuse(loader, SMG_TOO_SHORT, bytes, sizeof(*header));
+        return smg_refuse(loader, SMG_TOO_SHORT, (uint32_t)bytes, sizeof(*header));
     }
     if (header->magic != SMG_MAGIC) {
         return smg_refuse(loader, SMG_BAD_MAGIC, 0, 0);
@@ -73,7 +68,7 @@ static int check_identity(const struct smg_loader *loader, size_t bytes)
         return smg_refuse(loader, SMG_BAD_LENGTH, header->blob_bytes, header->blob_bytes & ~UINT32_C(3));
     }
     if (bytes < header->blob_bytes) {
-        return smg_refuse(loader, SMG_TOO_SHORT, bytes, header->blob_bytes);
+        return smg_refuse(loader, SMG_TOO_SHORT, (uint32_t)bytes, header->blob_bytes);
     }
     const size_t crc_begin = offsetof(struct smg_header, arena_bytes);
     uint32_t crc = smg_crc32(loader->model->blob + crc_begin, header->blob_bytes - crc_begin);
@@ -104,10 +99,10 @@ static int check_header(const struct smg_loader *loader)
     if (header->tensor_count < ends) {
         return smg_refuse(loader, SMG_BAD_COUNT, header->tensor_count, ends);
     }
-    uint64_t bytes = (uint64_t)header->tensor_count * sizeof(struct smg_tensor_record);
+    uint32_t bytes = header->tensor_count * sizeof(struct smg_tensor_record);
     int status = smg_check_range(loader, header->tensors_offset, bytes, 4);
     if (status == SMG_OK) {
-        bytes = (uint64_t)header->operator_count * sizeof(struct smg_operator_record);
+        bytes = header->operator_count * sizeof(struct smg_operator_record);
         status = smg_check_range(loader, header->operators_offset, bytes, 4);
     }
     if (status == SMG_OK) {
@@ -121,13 +116,13 @@ static int check_shape(const struct smg_loader *loader, const struct smg_tensor_
     if (tensor->rank < 1 || tensor->rank > 4) {
         return smg_refuse(loader, SMG_BAD_SHAPE, tensor->rank, 4);
     }
-    uint64_t elements = 1; /* the product of four u16 fits */
+    uint32_t elements = 1;
     for (uint32_t i = 0; i < 4; ++i) {
         uint32_t dimension = tensor->dimensions[i];
         if (dimension == 0 || (dimension != 1 && i + tensor->rank < 4)) {
             return smg_refuse(loader, SMG_BAD_SHAPE, dimension, 1);
         }
-        elements *= dimension;
+        elements = smg_saturating_multiply(elements, dimension);
     }
     if (elements >= SMG_MEMORY_LIMIT) {
         return smg_refuse(loader, SMG_TOO_LARGE, elements, SMG_MEMORY_LIMIT - 1);
@@ -159,7 +154,7 @@ static int check_tensor(const struct smg_loader *loader, uint32_t index)
         }
         return smg_check_range(loader, tensor->offset, smg_elements(tensor), 1);
     }
-    uint64_t end = (uint64_t)tensor->offset + smg_elements(tensor);
+    uint32_t end = smg_saturating_add(tensor->offset, smg_elements(tensor));
     if (end > header->arena_bytes) {
         return smg_refuse(loader, SMG_OUTSIDE_ARENA, end, header->arena_bytes);
     }
@@ -196,11 +191,11 @@ static int check_written(const struct smg_loader *loader)
 static int check_golden(const struct smg_loader *loader)
 {
     const struct smg_header *header = smg_header(loader->model);
-    uint64_t bytes = 0;
+    uint32_t bytes = 0;
     for (uint32_t i = 0; i < (uint32_t)header->input_count + header->output_count; ++i) {
-        bytes += smg_elements(smg_tensor(loader->model, i));
+        bytes = smg_saturating_add(bytes, smg_elements(smg_tensor(loader->model, i)));
     }
-    return check_section(loader, header->golden_offset, bytes * header->golden_count);
+    return check_section(loader, header->golden_offset, smg_saturating_multiply(bytes, header->golden_count));
 }
 
 static int check_all(struct smg_loader *loader, size_t bytes)
@@ -224,7 +219,7 @@ static int check_all(struct smg_loader *loader, size_t bytes)
         }
     }
     /* Identical data may serve several operators, but not so many that a small blob takes minutes to check. */
-    loader->work_left = (uint64_t)header->blob_bytes * 16;
+    loader->work_left = smg_saturating_multiply(header->blob_bytes, 16);
     loader->scratch_bytes = 0;
     fault->place = SMG_IN_OPERATOR;
     for (uint32_t i = 0; i < header->operator_count; ++i) {

@@ -7,14 +7,14 @@
  */
 #include "internal.h"
 
-uint64_t smg_weights_per_channel(const struct smg_operator_record *record, const struct smg_tensor_record *input,
+uint32_t smg_weights_per_channel(const struct smg_operator_record *record, const struct smg_tensor_record *input,
                                  const struct smg_tensor_record *output)
 {
     if (record->kind == SMG_FULLY_CONNECTED) {
         return smg_divide(smg_elements(input), smg_divide(smg_elements(output), output->dimensions[3]));
     }
     uint32_t taps = (uint32_t)record->parameters.window.kernel_h * record->parameters.window.kernel_w;
-    return record->kind == SMG_CONV_2D ? (uint64_t)taps * input->dimensions[3] : taps;
+    return record->kind == SMG_CONV_2D ? smg_saturating_multiply(taps, input->dimensions[3]) : taps;
 }
 
 uint32_t smg_decoder_bytes(const struct smg_code_table *table)
@@ -27,7 +27,7 @@ void smg_weights_open(struct smg_weights *weights, const struct smg_step *step)
 {
     const struct smg_operator_record *record = step->record;
     weights->step = step;
-    weights->per_channel = (uint32_t)smg_weights_per_channel(record, step->input, step->output);
+    weights->per_channel = smg_weights_per_channel(record, step->input, step->output);
     weights->free = step->scratch;
     if (record->weights_coding == SMG_HUFFMAN) {
         const struct smg_code_table *table = (const void *)(step->blob + record->code_table_offset);

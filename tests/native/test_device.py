@@ -313,7 +313,7 @@ show("labels" in str(m))
         ("smidgen.Model('nowhere.smg')", "OSError: [Errno 2] ENOENT"),
         (
             "smidgen.Model(memoryview(data)[1:])",
-            "ValueError: blob or arena does not start at a multiple of 4 (found 1, expected 0)",
+            "ValueError: address is not a multiple of 4 (found 1, expected 0)",
         ),
     ],
 )
@@ -339,7 +339,7 @@ show(error(lambda: smidgen.Model("tensor.smg")))
 show(error(lambda: smidgen.Model("operator.smg")))
 """
     assert micropython(script, folder) == [
-        "ValueError: tensor 1: element type is not supported (found 7, expected 1)",
+        "ValueError: tensor 1: element type is not int8 (found 7, expected 1)",
         "ValueError: operator 0: kernel is unknown (found 3, expected 0)",
     ]
 
