@@ -28,7 +28,7 @@ class Goal(str, Enum):
     BALANCED = "balanced"  # the best of cycles, RAM and blob together
 
 
-CYCLES_PER_BLOB_BYTE = 200  # what a byte of weights must save to be spent by BALANCED
+CYCLES_PER_BLOB_BYTE = 300  # what a byte of weights must save to be spent by BALANCED
 # What one percent more RAM must save, in percent of cycles and blob together, to be spent by BALANCED.
 RAM_WEIGHT = 0.75
 SMALL_RAM_WEIGHT = 0.05  # of the first SMALL_RAM_BYTES, which every board has
