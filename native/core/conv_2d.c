@@ -8,8 +8,8 @@ struct filter {
     const int8_t *weights;
 };
 
-/* One output element's sum without the bias. Taps outside read the zero point. top, left: input position of tap 0, modulo
- * 2^32. */
+/* One output element's sum without the bias. Taps outside read the zero point. top, left: input position of tap 0,
+ * modulo 2^32. */
 static uint32_t convolve(const struct smg_step *step, const struct filter *filter, uint32_t top, uint32_t left)
 {
     const struct smg_window *window = &step->record->parameters.window;

@@ -18,6 +18,7 @@ struct smg_kind_rules {
     uint8_t requantization_words; /* of 4 bytes, for kinds without per-channel data */
 };
 
+/* Checking a blob. */
 struct smg_loader {
     const struct smg_model *model;
     struct smg_fault *fault;
@@ -31,12 +32,13 @@ struct smg_loader {
     const struct smg_tensor_record *output;
 };
 
-/* Kernel 1 of FULLY_CONNECTED, and of the convolutions: section 6 of the format. */
+/* Kernel 1 of FULLY_CONNECTED: section 6 of the format. */
 static inline bool smg_is_streamed(const struct smg_operator_record *record)
 {
     return record->kernel != 0 && record->kind == SMG_FULLY_CONNECTED;
 }
 
+/* Kernel 1 of the convolutions. Never where both convolutions are left out: then the linker need not take the band (band.c). */
 static inline bool smg_is_pairs(const struct smg_operator_record *record)
 {
     bool in_build = !smg_is_left_out(SMG_CONV_2D) || !smg_is_left_out(SMG_DEPTHWISE_CONV_2D);

@@ -1,4 +1,5 @@
-/* Arithmetic on sizes that a blob claims: UINT32_MAX stands for all that is larger, and no blob or board has as much. */
+/* Arithmetic on sizes that a blob claims. UINT32_MAX stands for it and all that is larger: nothing of that size is
+ * inside a blob or an arena. */
 #include "internal.h"
 
 uint32_t smg_saturating_add(uint32_t a, uint32_t b)

@@ -40,6 +40,21 @@ def several_rows(blob: b.Blob) -> None:
     blob.set_header("arena_bytes", 22)
 
 
+def band_of_4_gib(blob: b.Blob) -> None:
+    """Words of a block that take 2^32 + 24 bytes, in a workspace of 72."""
+    fields = {"stride_h": 16384, "dilation_h": 32768, "pad_top": 65535, "tile": 32765}
+    for name, value in fields.items():
+        blob.set_operator(0, name, value)
+
+
+def weights_of_24_gib(blob: b.Blob) -> None:
+    """6 * 2^32 + 24 weights, of which 24 are there."""
+    blob.set_header("arena_bytes", 64)
+    blob.set_tensor(0, "c", 4)
+    blob.set_operator(0, "kernel_h", 33025)
+    blob.set_operator(0, "kernel_w", 65026)
+
+
 # sample, change, status, place
 HEADER_RULES = [
     ("conv_2d", header("magic", 0x1A474D54), "BAD_MAGIC"),
@@ -121,6 +136,8 @@ OPERATOR_RULES = [
     ("add", operator("kernel", 2), "BAD_KERNEL"),
     ("mul", operator("kernel", 1), "BAD_KERNEL"),
     ("linear_add", operator("workspace", 1), "NOT_ZERO"),
+    ("conv_2d", weights_of_24_gib, "BAD_WEIGHTS_BITS"),
+    ("depthwise_conv_2d_pairs", band_of_4_gib, "BAD_WORKSPACE"),
     ("conv_2d", operator("input", 2), "BAD_TENSOR"),
     ("conv_2d", operator("input", 0xFFFF), "BAD_TENSOR"),
     ("conv_2d", operator("output", 2), "BAD_TENSOR"),
