@@ -4,8 +4,6 @@
 #if SMG_THUMB_1
 
 #define GROUP_ROOM 88      /* bytes that four weights of a lane and what ends the code can take */
-#define NO_SEGMENT (-1024) /* room for magnitudes before the first segment: none, and less than any segment can have */
-#define BX_LR 0x4770
 
 /* What code a lane needs at the end of a segment. A lane is a channel, or one of two twins. */
 struct lane {
@@ -41,10 +39,9 @@ struct taps {
     uint32_t gap;             /* 24: bytes from the end of a row's words to the next row */
     uint32_t more;            /* 28: words of a row besides its columns, and how far lane 1's words are from lane 0's */
     uint32_t two;             /* 32: 2^31 if there are two lanes, else 0 */
-    int32_t rooms[2];         /* 36: out: room in each lane's last segment; NO_SEGMENT if it has none */
 };
 
-/* Instructions for the products of all taps, from `next` on. Returns where the next ones go, or null if there is no room.
+/* The code of all taps, from `next` on; returns where it ends, or null if there is no room for it.
  * For a weight: nothing if it is zero; else movs r7, #magnitude; muls r7, word; adds or subs accumulator, accumulator, r7.
  * If the magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product. In
  * assembly because it runs once for each weight: 22 cycles for most, and 10 for the rest of it.
@@ -52,9 +49,9 @@ struct taps {
  * r0 next; r1 the lane's adds accumulator, accumulator, r7 (odd in lane 1); r2 minus the weights left of the group; r3 end of
  * the group's weights; r4 room in the segment; r5 muls r7, word; r8 movs r7, #0, and taps.two; r9 distance; r10 the other
  * lane's room; r11 ldmia r6!, {r2-r5}; r12 muls r7, r2; lr end. Stack: columns left, lanes, rows, columns, gap, more, r2 at the
- * group's start, taps. */
+ * group's start. */
 __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t *next,
-                                                  SMG_READ_BY_ASSEMBLY struct taps *taps)
+                                                  SMG_READ_BY_ASSEMBLY const struct taps *taps)
 {
     __asm volatile(".syntax unified\n"
                    "push {r4-r7, lr}\n"
@@ -63,8 +60,7 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "mov r6, r10\n"
                    "mov r7, r11\n"
                    "push {r4-r7}\n"
-                   "sub sp, #32\n"
-                   "str r1, [sp, #28]\n"
+                   "sub sp, #28\n"
                    "ldmia r1!, {r2-r7}\n"
                    "mov lr, r2\n"
                    "mov r9, r4\n"
@@ -227,18 +223,42 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "adds r0, #2\n"
                    "b 6b\n"
 
-                   "12: movs r0, #0\n"
-                   "13: ldr r1, [sp, #28]\n"
-                   "str r4, [r1, #36]\n"
+                   "13: ldr r2, [sp, #4]\n" /* the end: what the lanes' last segments have, and bx lr */
+                   "cmp r4, #0\n"
+                   "blt 16f\n"
+                   "bl 19f\n"
+                   "16: adds r2, #16\n"
                    "mov r4, r10\n"
-                   "str r4, [r1, #40]\n"
-                   "add sp, #32\n"
+                   "cmp r4, #0\n"
+                   "blt 17f\n"
+                   "bl 19f\n"
+                   "17: movs r3, #0x47\n"
+                   "lsls r3, r3, #8\n"
+                   "adds r3, #0x70\n"
+                   "strh r3, [r0]\n"
+                   "adds r0, #2\n"
+                   "b 18f\n"
+                   "12: movs r0, #0\n"
+                   "18: add sp, #28\n"
                    "pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
                    "mov r10, r6\n"
                    "mov r11, r7\n"
-                   "pop {r4-r7, pc}\n");
+                   "pop {r4-r7, pc}\n"
+
+                   "19: ldrh r3, [r2, #0]\n"
+                   "strh r3, [r0]\n"
+                   "ldrh r3, [r2, #2]\n"
+                   "strh r3, [r0, #2]\n"
+                   "ldrh r3, [r2, #4]\n"
+                   "strh r3, [r0, #4]\n"
+                   "ldrh r3, [r2, #6]\n"
+                   "strh r3, [r0, #6]\n"
+                   "ldrh r3, [r2, #8]\n"
+                   "strh r3, [r0, #8]\n"
+                   "adds r0, #10\n"
+                   "bx lr\n");
 }
 
 /* Whether a single channel computes two pairs at once. */
@@ -261,17 +281,7 @@ static uint16_t *emit_taps(uint16_t *next, const uint16_t *end, const struct smg
     taps.more = twins ? dot->pair_words : 0;
     taps.gap = 4 * (dot->row_words - dot->columns - taps.more);
     taps.two = twins || dot->count == 2 ? UINT32_C(1) << 31 : 0;
-    next = emit_rows(next, &taps);
-    if (next == NULL) {
-        return NULL;
-    }
-    for (uint32_t lane = 0; lane < 2; ++lane) {
-        for (uint32_t i = 0; i < 5 && taps.rooms[lane] != NO_SEGMENT; ++i) {
-            *next++ = lanes[lane].unpack[i];
-        }
-    }
-    *next++ = BX_LR;
-    return next;
+    return emit_rows(next, &taps);
 }
 
 static void plan_outputs(struct requantization *result, const struct smg_dot *dot, uint32_t index)
