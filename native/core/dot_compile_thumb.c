@@ -287,6 +287,7 @@ static uint16_t *emit_taps(uint16_t *next, const uint16_t *end, const struct smg
 static void plan_outputs(struct requantization *result, const struct smg_dot *dot, uint32_t index)
 {
     const struct smg_step *step = dot->channels->step;
+    struct factors *factors = &result->numbers.factors;
     struct smg_channel channel;
     smg_channels_read(dot->channels, dot->channel + index, &channel);
     result->highest = step->record->activation_max;
@@ -295,24 +296,24 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
     int32_t right = -channel.shift;
     int32_t zero_point = step->output->zero_point;
     bool positive = zero_point == step->record->activation_min && zero_point < 0;
-    result->high = multiplier >> 19;
-    result->low = multiplier >> 6 & 0x1FFF;
-    if (!positive && result->low > 0x1000) { /* to the nearest multiple of 2^19 */
-        result->high += 1;
-        result->low -= 0x2000;
+    factors->high = multiplier >> 19;
+    factors->low = multiplier >> 6 & 0x1FFF;
+    if (!positive && factors->low > 0x1000) { /* to the nearest multiple of 2^19 */
+        factors->high += 1;
+        factors->low -= 0x2000;
     }
-    bool fits = positive || result->low != 0x1000;
+    bool fits = positive || factors->low != 0x1000;
     if (right < 1 || right > 10 || multiplier >> 30 == 0 || multiplier % 64 != 0 || !fits) {
-        result->channel = channel;
+        result->numbers.channel = channel;
         result->shift = CALL << 8;
         return;
     }
     if (positive) { /* sums below 0 give the zero point: both roundings are one */
         uint32_t bits = 12 + (uint32_t)right;
-        result->half = (UINT32_C(1) << 11) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);
+        factors->half = (UINT32_C(1) << 11) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);
         result->shift = bits | POSITIVE << 8;
     } else {
-        result->half = (UINT32_C(1) << (right - 1)) + ((uint32_t)zero_point << right);
+        factors->half = (UINT32_C(1) << (right - 1)) + ((uint32_t)zero_point << right);
         result->shift = (uint32_t)right | SIGNED << 8;
     }
 }

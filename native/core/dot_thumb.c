@@ -106,7 +106,7 @@
  * r6: the pair's words, while outputs are stored the output; the other one is in r12 or lr, or on the stack. */
 __attribute__((naked)) static void
 run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *output,
-    SMG_READ_BY_ASSEMBLY const uint32_t *first, SMG_READ_BY_ASSEMBLY const uint32_t *second,
+    SMG_READ_BY_ASSEMBLY const void *first, SMG_READ_BY_ASSEMBLY const void *second,
     SMG_READ_BY_ASSEMBLY const void *code, SMG_READ_BY_ASSEMBLY uint32_t words_step,
     SMG_READ_BY_ASSEMBLY const uint32_t *end, SMG_READ_BY_ASSEMBLY uint32_t first_bias,
     SMG_READ_BY_ASSEMBLY uint32_t second_bias, SMG_READ_BY_ASSEMBLY uint32_t count,
@@ -289,7 +289,7 @@ void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct 
     uint32_t lane_step = block->pairs == 2 ? dot->output_step : 1;
     uint32_t lanes = block->pairs * block->count;
     bool positive = (first->shift | second->shift) >> 8 == POSITIVE;
-    run(pairs->words, pairs->outputs, &first->high, &second->high, (const uint8_t *)(second + 1) + 1 /* Thumb */,
+    run(pairs->words, pairs->outputs, &first->numbers, &second->numbers, (const uint8_t *)(second + 1) + 1 /* Thumb */,
         4 * (pair_words - tap_words), pairs->words + row_words, first->bias, second->bias, positive ? lanes : 0,
         output_step - (lanes - 1) * lane_step, pairs->rows == 1 ? pairs->last_distance : pairs->distance,
         step->record->activation_min, pairs->rows, 4 * (pairs->row_words - row_words), 4 * pairs->row_words,

@@ -21,16 +21,18 @@
 /* How the sums of a channel become outputs, for `run`. The multiplier is high * 2^19 + low * 2^6, n = -shift within 1 .. 10:
  * products of a sum from -2^19 up to 2^19 - 1 with high and low fit 32 bits (POSITIVE: without sign; low is below 2^13. SIGNED:
  * low is above -2^12 and below 2^12), and larger sums saturate (from 2^(9 + n) on, because the multiplier is at least 2^30). */
+struct factors {
+    uint32_t high;
+    int32_t low;
+    uint32_t half; /* POSITIVE: both roundings and the zero point; SIGNED: the second rounding and the zero point */
+};
+
 struct requantization {
     uint32_t bias;
     union {
-        struct {
-            uint32_t high;
-            int32_t low;
-            uint32_t half; /* POSITIVE: both roundings and the zero point; SIGNED: the second rounding and the zero point */
-        };
+        struct factors factors;
         struct smg_channel channel; /* CALL */
-    };
+    } numbers;
     uint32_t shift; /* the last shift to the right; the form in bits 8 and 9 */
     int32_t highest;
 };

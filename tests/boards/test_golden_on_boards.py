@@ -116,8 +116,8 @@ def test_a_wrong_result_is_traced_to_its_operator(tmp_path: Path) -> None:
     blob: Blob = packed.blob
     golden = np.load(golden_path("kws_ref_model"))
     damaged = bytearray(packed.data)
-    operator = next(span for span in blob.spans if span.purpose == "biases")
-    damaged[operator.offset + 1] ^= 0x20
+    operator = next(span for span in blob.spans if span.purpose == "requantization")
+    damaged[operator.offset + 9] ^= 0x20  # of the first bias
     import struct
     import zlib
 

@@ -283,6 +283,7 @@ def fully_connected_streamed() -> Source:
     operator = Operator(
         3, 1, tile=1, weights_offset=Section(units(CODED_BITS), 2), weights_bits=len(CODED_BITS), weights_coding=2,
         requantization_offset=channel_numbers(6, 4, 0, 3), code_table_offset=Section(code_table(LENGTHS), 4),
+        scratch_offset=512,
     )  # fmt: skip
     return one(operator, (1, 3), (1, 6), scratch_bytes=512)
 

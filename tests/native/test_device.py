@@ -425,7 +425,7 @@ show(str(m))
         "CONV_2D",
         "1x2x2x2",
         "32 MACs",
-        "arena 533 bytes, of which scratch up to 517",
+        "arena 529 bytes, of which scratch up to 513",
         "zero point -128",
         "minus, zero, plus",
     ):

@@ -276,10 +276,10 @@ OPERATOR_RULES = [
     ("lookup", operator("tile", 1), "NOT_ZERO"),
     # Kernel 1
     ("conv_2d_pairs", operator("tile", 0), "BAD_TILE"),
-    ("conv_2d_pairs", operator("tile", 1), None),
+    ("conv_2d_pairs", operator("tile", 2), "BAD_WORKSPACE"),
     ("conv_2d_pairs", operator("tile", 3), "BAD_WORKSPACE"),
     ("conv_2d_pairs", operator("tile", 0xFFFF), "BAD_WORKSPACE"),
-    ("conv_2d_pairs", operator("workspace", 4 + 6 * 3 - 1), "BAD_WORKSPACE"),
+    ("conv_2d_pairs", operator("workspace", 4 + 6 * 2 - 1), "BAD_WORKSPACE"),
     ("conv_2d_pairs", operator("workspace", 0), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("workspace", 17), "BAD_WORKSPACE"),
     ("depthwise_conv_2d_pairs", operator("tile", 2), "BAD_WORKSPACE"),
