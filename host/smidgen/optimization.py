@@ -86,6 +86,12 @@ class Optimization:
         if with_blob.allows(smallest) or not has_flash:
             self._chooser.budget = with_blob
 
+    def shortage(self, goal: Goal) -> tuple[int, int] | None:
+        """Bytes that the plan for a goal takes, and those that there are, where no plan fits; else None."""
+        budget = self._chooser.budget
+        chosen = self._chooser.choose(goal)
+        return None if budget.allows(chosen) else (budget.taken(chosen), budget.ram_bytes)
+
     def plan(self, goal: Goal) -> Plan:
         """The best plan for a goal."""
         return self._chooser.choose(goal).plan

@@ -93,6 +93,10 @@ def pack(
     metadata = _metadata(path, network, _labels(labels, network))
     goal = Goal(optimize)
     optimization = Optimization(network, board, vectors, metadata)
+    shortage = optimization.shortage(goal)
+    if board is not None and shortage is not None:
+        taken, there_are = shortage
+        notes.append(f"does not fit the {board.name}: the least that a plan takes is {taken:,} bytes of {there_are:,}")
     data = write_blob(optimization.plan(goal), vectors, metadata)
     blob = read_blob(data)  # the independent reader must understand what was written
     saved = 0

@@ -48,9 +48,13 @@ class Budget:
     ram_bytes: int
     blob_bytes: int | None = None
 
-    def allows(self, candidate: Candidate) -> bool:
+    def taken(self, candidate: Candidate) -> int:
+        """Bytes of this RAM that a plan takes."""
         blob = 0 if self.blob_bytes is None else self.blob_bytes + candidate.weight_bytes
-        return candidate.ram_bytes + blob <= self.ram_bytes
+        return candidate.ram_bytes + blob
+
+    def allows(self, candidate: Candidate) -> bool:
+        return self.taken(candidate) <= self.ram_bytes
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Chooser:
         candidates = self._tried(goal)
         allowed = [candidate for candidate in candidates if self.budget.allows(candidate)]
         if not allowed:
-            return min(candidates, key=lambda candidate: (candidate.ram_bytes, candidate.weight_bytes))
+            return min(candidates, key=lambda candidate: (self.budget.taken(candidate), candidate.total_cycles))
         return min(allowed, key=lambda candidate: _rank(goal, candidate))
 
     def _tried(self, goal: Goal) -> list[Candidate]:
