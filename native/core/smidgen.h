@@ -1,7 +1,7 @@
 /* smidgen: runs int8 neural networks from a .smg blob (docs/format.md).
  *
- * The caller supplies all memory: the blob, the arena (activations) and the scratch (decoded weights). The engine
- * allocates nothing, keeps no state outside struct smg_model and uses neither recursion nor floating point.
+ * The caller supplies all memory: the blob and the arena, for activations and scratch. The engine allocates nothing,
+ * keeps no state outside struct smg_model and uses neither recursion nor floating point.
  *
  *     struct smg_model model;
  *     struct smg_fault fault;
@@ -60,7 +60,7 @@ enum smg_status {
     /* weights [5, 6] */
     SMG_BAD_CODING = -33,       /* weights_coding does not go with the kind */
     SMG_BAD_WEIGHTS_BITS = -34, /* length of the weights does not go with the shapes */
-    SMG_BAD_TILE = -35,         /* tile not within 1 .. output channels */
+    SMG_BAD_TILE = -35,         /* tile is 0, or too large for the kernel */
     SMG_BAD_CODE_TABLE = -36,   /* a field or a code length of the table is out of range */
     SMG_INCOMPLETE_CODE = -37,  /* the code lengths do not make a complete prefix code */
     SMG_BAD_STREAM = -38,       /* the codes of all weights do not end at weights_bits */
