@@ -25,6 +25,7 @@ from smidgen.lower import lower
 from smidgen.network import Kind, Network, NetworkTensor, WeightedOperator, WindowParameters
 from smidgen.passes import simplify
 from smidgen.plan import make_plan
+from smidgen.plan.thumb_code import UNUSED_BITS
 
 
 @pytest.fixture(scope="module")
@@ -62,25 +63,25 @@ def requantized(accumulator: int, multiplier: int, shift: int) -> int:
     return (value >> -shift) + ((value & mask) > (mask >> 1) + (value < 0))
 
 
-def sensitive_case(random: np.random.Generator, shift: int, lowest: int) -> tuple[int, int]:
-    """A multiplier and an accumulator whose output changes when the multiplier loses its low bits."""
-    unused = 3 if shift >= -8 else 31 - 2 * (22 + shift)
+def sensitive_case(random: np.random.Generator, shift: int, lowest: int, zeros: int, lost: int) -> tuple[int, int]:
+    """A multiplier that ends in so many zeros, and an accumulator whose output changes when its last bits are lost."""
     while True:
-        multiplier = int(random.integers(2**30, 2**31)) | 1
+        multiplier = int(random.integers(2**30, 2**31)) >> zeros << zeros | 1 << zeros
         for output in range(lowest + 1, lowest + 256):
             accumulator = int((output - 0.5) * 2 ** (31 - shift) / multiplier)
             for near in range(accumulator - 2, accumulator + 4):
-                cut = multiplier >> unused << unused
+                cut = multiplier >> lost << lost
                 if requantized(near, multiplier, shift) != requantized(near, cut, shift):
                     return multiplier, near
 
 
+@pytest.mark.parametrize(("zeros", "lost"), [(0, UNUSED_BITS), (UNUSED_BITS, UNUSED_BITS + 1)], ids=["long", "short"])
 @pytest.mark.parametrize("shift", [-8, -9, -10])
 @pytest.mark.parametrize("zero_point", [-128, 4])
-def test_multipliers_that_are_not_short(engine: BareEngine, zero_point: int, shift: int) -> None:
-    """They are not cut: the packager shortens what it can, but a blob may have any."""
+def test_all_bits_of_multipliers_count(engine: BareEngine, zero_point: int, shift: int, zeros: int, lost: int) -> None:
+    """Long ones are not cut, the last bit of short ones is used: a blob may have any."""
     random = np.random.default_rng(128 + zero_point - shift)
-    cases = [sensitive_case(random, shift, -128 - zero_point) for _ in range(6)]
+    cases = [sensitive_case(random, shift, -128 - zero_point, zeros, lost) for _ in range(6)]
     multipliers = np.array([multiplier for multiplier, _ in cases], np.int64)
     convolution = WeightedOperator(
         Kind.CONV_2D, 0, 1,

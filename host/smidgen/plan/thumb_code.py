@@ -1,4 +1,5 @@
-"""How large the instructions are that the engine compiles weights to on Cortex-M0+ (native/core/dot_thumb.c).
+"""How large the instructions are that the engine compiles weights to on Cortex-M0+
+(native/core/dot_compile_thumb.c).
 
 The counts follow what is emitted there, halfword by halfword, so that a workspace is exactly as large as it must be.
 Other engines do not compile, and the results do not depend on it: a workspace that is too small only costs time.
