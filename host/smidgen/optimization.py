@@ -17,6 +17,7 @@ from smidgen.plan.optimize import Budget, Candidate, Chooser, Goal
 from smidgen.plan.planner import Plan
 
 DEFAULT_MEMORY_BYTES = 200_000  # without a board: a Pico's heap less smidgen and a small program
+_NOTABLE = 1.5  # times the cycles of the balanced plan
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,16 @@ class Optimization:
         budget = self._chooser.budget
         chosen = self._chooser.choose(goal)
         return None if budget.allows(chosen) else (budget.taken(chosen), budget.ram_bytes)
+
+    def price_of_least_ram(self) -> str | None:
+        """What the plan with the least arena costs against the balanced one; None where that is less than half more."""
+        least, balanced = self._chooser.choose(Goal.RAM), self._chooser.choose(Goal.BALANCED)
+        if least.total_cycles <= _NOTABLE * balanced.total_cycles or not self._chooser.budget.allows(balanced):
+            return None
+        return (
+            f"the least arena, {least.plan.arena_bytes:,} bytes, makes a run take {least.total_cycles / 1e6:.1f} M "
+            f"cycles; --optimize balanced takes {balanced.total_cycles / 1e6:.1f} M in {balanced.plan.arena_bytes:,} bytes"
+        )
 
     def plan(self, goal: Goal) -> Plan:
         """The best plan for a goal."""

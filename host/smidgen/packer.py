@@ -97,6 +97,8 @@ def pack(
     if board is not None and shortage is not None:
         taken, there_are = shortage
         notes.append(f"does not fit the {board.name}: the least that a plan takes is {taken:,} bytes of {there_are:,}")
+    elif goal is Goal.RAM and (price := optimization.price_of_least_ram()) is not None:
+        notes.append(price)
     data = write_blob(optimization.plan(goal), vectors, metadata)
     blob = read_blob(data)  # the independent reader must understand what was written
     saved = 0

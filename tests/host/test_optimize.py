@@ -130,6 +130,13 @@ class TestCommand:
         assert chosen["blob_bytes"] == document["blob_bytes"] == (tmp_path / "out.smg").stat().st_size
         assert chosen["arena_bytes"] == document["arena_bytes"]
 
+    def test_the_price_of_the_least_memory_is_told(self, model: Path, tmp_path: Path) -> None:
+        """Where it is high."""
+        for goal, told in (("ram", True), ("balanced", False)):
+            done = smidgen("pack", model, "-o", tmp_path / "out.smg", "--optimize", goal)
+            assert done.returncode == 0, done.stderr
+            assert ("--optimize balanced takes" in done.stderr) == told, done.stderr
+
     def test_unknown_names(self, model: Path, tmp_path: Path) -> None:
         out = ("-o", tmp_path / "out.smg")
         assert smidgen("pack", model, *out, "--optimize", "beauty").returncode == 2
