@@ -98,9 +98,10 @@ class Optimization:
         least, balanced = self._chooser.choose(Goal.RAM), self._chooser.choose(Goal.BALANCED)
         if least.total_cycles <= _NOTABLE * balanced.total_cycles or not self._chooser.budget.allows(balanced):
             return None
+        small, usual = (f"{plan.total_cycles / 1e6:.1f} M cycles" for plan in (least, balanced))
         return (
-            f"the least arena, {least.plan.arena_bytes:,} bytes, makes a run take {least.total_cycles / 1e6:.1f} M "
-            f"cycles; --optimize balanced takes {balanced.total_cycles / 1e6:.1f} M in {balanced.plan.arena_bytes:,} bytes"
+            f"the least arena, {least.plan.arena_bytes:,} bytes, makes a run take {small}; "
+            f"--optimize balanced takes {usual} in {balanced.plan.arena_bytes:,} bytes"
         )
 
     def plan(self, goal: Goal) -> Plan:
