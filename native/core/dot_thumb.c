@@ -4,31 +4,42 @@
 
 #if SMG_THUMB_1
 
-/* The stack of `run`: what it saves, and its parameters from the fifth on. */
+/* The stack of smg_dot_run_code. */
 #define FIRST_CHANNEL "[sp, #0]"
 #define SECOND_CHANNEL "[sp, #4]"
-#define CODE "[sp, #44]"
-#define WORDS_STEP "[sp, #48]"
-#define END "[sp, #52]"
-#define FIRST_BIAS "[sp, #56]"
-#define SECOND_BIAS "[sp, #60]"
-#define COUNT "[sp, #64]"
-#define OUTPUT_STEP "[sp, #68]"
-#define DISTANCE "[sp, #72]"
-#define LOWEST "[sp, #76]"
-#define ROWS "[sp, #80]"
-#define ROW_STEP "[sp, #84]"
-#define END_STEP "[sp, #88]"
-#define OUTPUT_ROW_STEP "[sp, #92]"
-#define LAST_DISTANCE "[sp, #96]"
-#define LANE_STEP "[sp, #100]"
-#define LANES "[sp, #104]"
-#define WORDS "[sp, #112]"
+#define CODE "[sp, #8]"
+#define WORDS_STEP "[sp, #12]"
+#define END "[sp, #16]"
+#define FIRST_BIAS "[sp, #20]"
+#define SECOND_BIAS "[sp, #24]"
+#define COUNT "[sp, #28]"
+#define OUTPUT_STEP "[sp, #32]"
+#define DISTANCE "[sp, #36]"
+#define LOWEST "[sp, #40]"
+#define ROWS "[sp, #44]"
+#define ROW_STEP "[sp, #48]"
+#define END_STEP "[sp, #52]"
+#define OUTPUT_ROW_STEP "[sp, #56]"
+#define LAST_DISTANCE "[sp, #60]"
+#define LANE_STEP "[sp, #64]"
+#define LANES "[sp, #68]"
+#define STEP "[sp, #72]"
+#define WORDS "[sp, #76]"
 /* The same in what the general loop calls, and where that has saved six words. */
-#define DISTANCE_1 "[sp, #76]"
-#define LOWEST_1 "[sp, #80]"
-#define DISTANCE_6 "[sp, #96]"
-#define STEP_6 "[sp, #132]"
+#define DISTANCE_1 "[sp, #40]"
+#define LOWEST_1 "[sp, #44]"
+#define DISTANCE_6 "[sp, #60]"
+#define STEP_6 "[sp, #96]"
+
+/* What the assembly knows of C. */
+typedef char smg_assert_channels[offsetof(struct smg_channels, step) == 4 ? 1 : -1];
+typedef char smg_assert_step[offsetof(struct smg_step, record) == 0 ? 1 : -1];
+typedef char smg_assert_record[offsetof(struct smg_operator_record, activation_min) == 2 ? 1 : -1];
+typedef char smg_assert_dot[offsetof(struct smg_dot, rows) == 16 && offsetof(struct smg_dot, output_step) == 32 ? 1 : -1];
+typedef char smg_assert_pairs[offsetof(struct smg_pairs, output_row_step) == 28 ? 1 : -1];
+typedef char smg_assert_block[offsetof(struct block, channels) == 8 ? 1 : -1];
+typedef char smg_assert_requantization[offsetof(struct requantization, shift) == 16 ? 1 : -1];
+typedef char smg_assert_requantization_size[sizeof(struct requantization) == 24 ? 1 : -1];
 
 /* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. `other`: where it goes on for sums that
  * are negative or large, `high` for outputs above the highest. */
@@ -94,28 +105,19 @@
     "movs r1, r0\n"                                                                                                    \
     "43:\n"
 
-/* Runs compiled code for rows of pairs. Steps are in bytes.
+/* Runs compiled code for rows of pairs. On the stack, with steps in bytes:
  *
- * words: of the first pair. output: of its pixel 0, first channel. first, second: where the channels' struct
- * requantization has `high`. words_step: from the end of a pair's taps to the next pair. end: of the row's words. lanes:
- * channels or twins; count: the same if their form is POSITIVE, else 0. next_words: room for a word. output_step: from the last lane to the first one of the next pair. rows: at least
- * 1. row_step: from the end of a row's pairs to the next row. end_step: from one row's end to the next one's.
- * output_row_step: from where a row's outputs end to the next row's. distance: from pixel 0 to pixel 1; last_distance: in
- * the last row. lane_step: from one lane's output to the other's.
+ * FIRST_CHANNEL, SECOND_CHANNEL: where the channels' struct requantization has `high`. WORDS_STEP: from the end of a pair's taps to
+ * the next pair (or two, of twins). END: of the row's words. LANES: channels or twins; COUNT: the same if their form is POSITIVE, else 0.
+ * OUTPUT_STEP: from the last lane to the first one of the next pair. ROW_STEP: from the end of a row's pairs to the next
+ * row. END_STEP: from one row's end to the next one's. OUTPUT_ROW_STEP: from where a row's outputs end to the next row's.
+ * DISTANCE: from pixel 0 to pixel 1 in this row; LAST_DISTANCE: in the last row. LANE_STEP: from one lane's output to the
+ * other's. WORDS: room for a word.
  *
  * r6: the pair's words, while outputs are stored the output; the other one is in r12 or lr, or on the stack. */
-__attribute__((naked)) static void
-run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *output,
-    SMG_READ_BY_ASSEMBLY const void *first, SMG_READ_BY_ASSEMBLY const void *second,
-    SMG_READ_BY_ASSEMBLY const void *code, SMG_READ_BY_ASSEMBLY uint32_t words_step,
-    SMG_READ_BY_ASSEMBLY const uint32_t *end, SMG_READ_BY_ASSEMBLY uint32_t first_bias,
-    SMG_READ_BY_ASSEMBLY uint32_t second_bias, SMG_READ_BY_ASSEMBLY uint32_t count,
-    SMG_READ_BY_ASSEMBLY uint32_t output_step, SMG_READ_BY_ASSEMBLY uint32_t distance,
-    SMG_READ_BY_ASSEMBLY int32_t lowest, SMG_READ_BY_ASSEMBLY uint32_t rows, SMG_READ_BY_ASSEMBLY uint32_t row_step,
-    SMG_READ_BY_ASSEMBLY uint32_t end_step, SMG_READ_BY_ASSEMBLY uint32_t output_row_step,
-    SMG_READ_BY_ASSEMBLY uint32_t last_distance, SMG_READ_BY_ASSEMBLY uint32_t lane_step,
-    SMG_READ_BY_ASSEMBLY uint32_t lanes, SMG_READ_BY_ASSEMBLY const struct smg_step *step,
-    SMG_READ_BY_ASSEMBLY const uint32_t *next_words)
+__attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct smg_dot *dot,
+                                             SMG_READ_BY_ASSEMBLY const void *code,
+                                             SMG_READ_BY_ASSEMBLY const struct smg_pairs *pairs)
 {
     __asm volatile(".syntax unified\n"
                    "push {r4-r7, lr}\n"
@@ -123,9 +125,90 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "mov r5, r9\n"
                    "mov r6, r10\n"
                    "mov r7, r11\n"
-                   "push {r2-r7}\n"
-                   "mov r12, r1\n"
-                   "movs r6, r0\n"
+                   "push {r4-r7}\n"
+                   "sub sp, #84\n"
+
+                   "ldrh r3, [r1, #4]\n" /* count of channels */
+                   "movs r5, r1\n"
+                   "adds r5, #12\n"
+                   "str r5, " FIRST_CHANNEL "\n"
+                   "ldr r4, [r1, #8]\n"
+                   "str r4, " FIRST_BIAS "\n"
+                   "movs r4, #24\n"
+                   "muls r4, r3\n"
+                   "adds r4, r4, r1\n"
+                   "movs r6, r4\n"
+                   "adds r6, #9\n" /* behind the channels; odd because it is Thumb */
+                   "str r6, " CODE "\n"
+                   "subs r4, #16\n"
+                   "ldr r6, [r4, #0]\n"
+                   "str r6, " SECOND_BIAS "\n"
+                   "ldr r6, [r4, #16]\n"
+                   "ldr r5, [r5, #12]\n"
+                   "orrs r6, r5\n"
+                   "lsrs r6, r6, #8\n" /* 0: the form of both is POSITIVE */
+                   "adds r4, #4\n"
+                   "str r4, " SECOND_CHANNEL "\n"
+                   "ldrh r4, [r1, #6]\n" /* pairs at once */
+                   "ldr r5, [r0, #32]\n" /* bytes from one pair's output to the next pair's */
+                   "adds r7, r5, #1\n"
+                   "subs r7, r7, r3\n"
+                   "str r7, " OUTPUT_STEP "\n"
+                   "muls r3, r4\n"
+                   "str r3, " LANES "\n"
+                   "movs r7, #1\n"
+                   "cmp r4, #1\n"
+                   "beq 1f\n"
+                   "movs r7, r5\n"
+                   "1: str r7, " LANE_STEP "\n"
+                   "cmp r6, #0\n"
+                   "beq 1f\n"
+                   "movs r3, #0\n"
+                   "1: str r3, " COUNT "\n"
+
+                   "ldr r3, [r0, #16]\n" /* rows of taps */
+                   "subs r3, #1\n"
+                   "ldr r4, [r0, #24]\n"
+                   "muls r3, r4\n"
+                   "ldr r4, [r0, #20]\n"
+                   "adds r3, r3, r4\n"
+                   "ldr r6, [r0, #28]\n" /* words from one pair to the next */
+                   "subs r3, r6, r3\n"
+                   "lsls r3, r3, #2\n"
+                   "str r3, " WORDS_STEP "\n"
+                   "ldr r4, [r2, #4]\n" /* pairs of a row */
+                   "muls r6, r4\n"
+                   "lsls r6, r6, #2\n"
+                   "ldr r1, [r2, #0]\n"
+                   "adds r3, r1, r6\n"
+                   "str r3, " END "\n"
+                   "ldr r3, [r2, #24]\n"
+                   "str r3, " LAST_DISTANCE "\n"
+                   "ldr r7, [r2, #8]\n"
+                   "str r7, " ROWS "\n"
+                   "cmp r7, #1\n"
+                   "beq 1f\n"
+                   "muls r4, r5\n"
+                   "ldr r3, [r2, #28]\n"
+                   "subs r3, r3, r4\n"
+                   "str r3, " OUTPUT_ROW_STEP "\n"
+                   "ldr r3, [r2, #12]\n"
+                   "lsls r3, r3, #2\n"
+                   "str r3, " END_STEP "\n"
+                   "subs r3, r3, r6\n"
+                   "str r3, " ROW_STEP "\n"
+                   "ldr r3, [r2, #20]\n"
+                   "1: str r3, " DISTANCE "\n"
+                   "ldr r3, [r0, #0]\n"
+                   "ldr r3, [r3, #4]\n"
+                   "str r3, " STEP "\n"
+                   "ldr r3, [r3, #0]\n"
+                   "movs r4, #2\n"
+                   "ldrsb r3, [r3, r4]\n"
+                   "str r3, " LOWEST "\n"
+                   "ldr r3, [r2, #16]\n"
+                   "mov r12, r3\n"
+                   "movs r6, r1\n"
                    "dsb\n"
                    "isb\n"
 
@@ -203,7 +286,7 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "b 1b\n"
                    OTHER_OUTPUTS("3", LOWEST)
 
-                   "6: add sp, #8\n"
+                   "6: add sp, #84\n"
                    "pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
@@ -273,27 +356,6 @@ run(SMG_READ_BY_ASSEMBLY const uint32_t *words, SMG_READ_BY_ASSEMBLY int8_t *out
                    "strb r0, [r6]\n"
                    "add sp, #20\n"
                    "pop {pc}\n");
-}
-
-void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
-{
-    const struct block *block = code;
-    const struct requantization *first = block->channels;
-    const struct requantization *second = first + (block->count - 1);
-    const struct smg_step *step = dot->channels->step;
-    uint32_t pair_words = block->pairs * dot->pair_words;
-    uint32_t output_step = block->pairs * dot->output_step;
-    uint32_t more = block->pairs == 2 ? dot->pair_words : 0;
-    uint32_t tap_words = (dot->rows - 1) * dot->row_words + dot->columns + more;
-    uint32_t row_words = pairs->count * dot->pair_words;
-    uint32_t lane_step = block->pairs == 2 ? dot->output_step : 1;
-    uint32_t lanes = block->pairs * block->count;
-    bool positive = (first->shift | second->shift) >> 8 == POSITIVE;
-    run(pairs->words, pairs->outputs, &first->numbers, &second->numbers, (const uint8_t *)(second + 1) + 1 /* Thumb */,
-        4 * (pair_words - tap_words), pairs->words + row_words, first->bias, second->bias, positive ? lanes : 0,
-        output_step - (lanes - 1) * lane_step, pairs->rows == 1 ? pairs->last_distance : pairs->distance,
-        step->record->activation_min, pairs->rows, 4 * (pairs->row_words - row_words), 4 * pairs->row_words,
-        pairs->output_row_step - pairs->count * dot->output_step, pairs->last_distance, lane_step, lanes, step, NULL);
 }
 
 #endif
