@@ -4,32 +4,50 @@
 
 #if SMG_THUMB_1
 
-/* The stack of smg_dot_run_code. */
-#define FIRST_CHANNEL "[sp, #0]"
-#define SECOND_CHANNEL "[sp, #4]"
-#define CODE "[sp, #8]"
-#define WORDS_STEP "[sp, #12]"
-#define END "[sp, #16]"
-#define FIRST_BIAS "[sp, #20]"
-#define SECOND_BIAS "[sp, #24]"
-#define COUNT "[sp, #28]"
-#define OUTPUT_STEP "[sp, #32]"
-#define DISTANCE "[sp, #36]"
-#define LOWEST "[sp, #40]"
-#define ROWS "[sp, #44]"
-#define ROW_STEP "[sp, #48]"
-#define END_STEP "[sp, #52]"
-#define OUTPUT_ROW_STEP "[sp, #56]"
-#define LAST_DISTANCE "[sp, #60]"
-#define LANE_STEP "[sp, #64]"
-#define LANES "[sp, #68]"
-#define STEP "[sp, #72]"
-#define WORDS "[sp, #76]"
+/* The stack of smg_dot_run_code. A STEP and what follows it, a channel's struct requantization from `high` on, are loaded together. */
+#define WORDS_STEP "[sp, #0]"
+#define FIRST_CHANNEL "#4"
+#define LANE_STEP "[sp, #24]"
+#define SECOND_CHANNEL "#28"
+#define BIASES "#48" /* and what to call */
+#define FIRST_BIAS "[sp, #48]"
+#define SECOND_BIAS "[sp, #52]"
+#define CODE "[sp, #56]"
+#define END "[sp, #60]"
+#define COUNT "[sp, #64]"
+#define OUTPUT_STEP "[sp, #68]"
+#define DISTANCE "[sp, #72]"
+#define LOWEST "[sp, #76]"
+#define ROWS "[sp, #80]"
+#define ROW_STEP "[sp, #84]"
+#define END_STEP "[sp, #88]"
+#define OUTPUT_ROW_STEP "[sp, #92]"
+#define LAST_DISTANCE "[sp, #96]"
+#define LANES "[sp, #100]"
+#define STEP "[sp, #104]"
+#define WORDS "[sp, #108]"
 /* The same in what the general loop calls, and where that has saved six words. */
-#define DISTANCE_1 "[sp, #40]"
-#define LOWEST_1 "[sp, #44]"
-#define DISTANCE_6 "[sp, #60]"
-#define STEP_6 "[sp, #96]"
+#define DISTANCE_1 "[sp, #76]"
+#define LOWEST_1 "[sp, #80]"
+#define DISTANCE_6 "[sp, #96]"
+#define STEP_6 "[sp, #128]"
+
+/* r0 and r2-r5, r7: a step and what follows it. */
+#define LOAD_FIRST                                                                                                     \
+    "mov r7, sp\n"                                                                                                     \
+    "ldmia r7, {r0, r2-r5, r7}\n"
+#define LOAD_SECOND                                                                                                    \
+    "add r7, sp, #24\n"                                                                                                \
+    "ldmia r7, {r0, r2-r5, r7}\n"
+/* r8-r11: the biases of two lanes; then calls the code. */
+#define RUN_TWO_LANES                                                                                                  \
+    "add r7, sp, " BIASES "\n"                                                                                         \
+    "ldmia r7!, {r0-r2}\n"                                                                                             \
+    "mov r8, r0\n"                                                                                                     \
+    "mov r9, r0\n"                                                                                                     \
+    "mov r10, r1\n"                                                                                                    \
+    "mov r11, r1\n"                                                                                                    \
+    "blx r2\n"
 
 /* What the assembly knows of C. */
 typedef char smg_assert_channels[offsetof(struct smg_channels, step) == 4 ? 1 : -1];
@@ -107,7 +125,7 @@ typedef char smg_assert_requantization_size[sizeof(struct requantization) == 24 
 
 /* Runs compiled code for rows of pairs. On the stack, with steps in bytes:
  *
- * FIRST_CHANNEL, SECOND_CHANNEL: where the channels' struct requantization has `high`. WORDS_STEP: from the end of a pair's taps to
+ * FIRST_CHANNEL, SECOND_CHANNEL: a copy of their struct requantization from `high` on. WORDS_STEP: from the end of a pair's taps to
  * the next pair (or two, of twins). END: of the row's words. LANES: channels or twins; COUNT: the same if their form is POSITIVE, else 0.
  * OUTPUT_STEP: from the last lane to the first one of the next pair. ROW_STEP: from the end of a row's pairs to the next
  * row. END_STEP: from one row's end to the next one's. OUTPUT_ROW_STEP: from where a row's outputs end to the next row's.
@@ -126,30 +144,36 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "mov r6, r10\n"
                    "mov r7, r11\n"
                    "push {r4-r7}\n"
-                   "sub sp, #84\n"
+                   "sub sp, #116\n"
 
-                   "ldrh r3, [r1, #4]\n" /* count of channels */
-                   "movs r5, r1\n"
-                   "adds r5, #12\n"
-                   "str r5, " FIRST_CHANNEL "\n"
-                   "ldr r4, [r1, #8]\n"
-                   "str r4, " FIRST_BIAS "\n"
-                   "movs r4, #24\n"
-                   "muls r4, r3\n"
-                   "adds r4, r4, r1\n"
-                   "movs r6, r4\n"
-                   "adds r6, #9\n" /* behind the channels; odd because it is Thumb */
-                   "str r6, " CODE "\n"
-                   "subs r4, #16\n"
-                   "ldr r6, [r4, #0]\n"
-                   "str r6, " SECOND_BIAS "\n"
-                   "ldr r6, [r4, #16]\n"
-                   "ldr r5, [r5, #12]\n"
-                   "orrs r6, r5\n"
+                   "mov r8, r0\n"
+                   "ldmia r1!, {r3, r4}\n" /* bytes; count and pairs at once */
+                   "mov r12, r4\n"
+                   "ldmia r1!, {r3}\n"
+                   "str r3, " FIRST_BIAS "\n"
+                   "ldmia r1!, {r3-r7}\n"
+                   "add r0, sp, " FIRST_CHANNEL "\n"
+                   "stmia r0!, {r3-r7}\n"
+                   "mov r9, r6\n"
+                   "mov r0, r12\n"
+                   "uxth r0, r0\n"
+                   "cmp r0, #1\n"
+                   "bne 1f\n"
+                   "subs r1, #24\n" /* the only channel once more */
+                   "1: ldmia r1!, {r3}\n"
+                   "str r3, " SECOND_BIAS "\n"
+                   "ldmia r1!, {r3-r7}\n"
+                   "add r0, sp, " SECOND_CHANNEL "\n"
+                   "stmia r0!, {r3-r7}\n"
+                   "adds r1, #1\n" /* behind the channels; odd because it is Thumb */
+                   "str r1, " CODE "\n"
+                   "mov r0, r9\n"
+                   "orrs r6, r0\n"
                    "lsrs r6, r6, #8\n" /* 0: the form of both is POSITIVE */
-                   "adds r4, #4\n"
-                   "str r4, " SECOND_CHANNEL "\n"
-                   "ldrh r4, [r1, #6]\n" /* pairs at once */
+                   "mov r4, r12\n"
+                   "uxth r3, r4\n" /* count of channels */
+                   "lsrs r4, r4, #16\n" /* pairs at once */
+                   "mov r0, r8\n"
                    "ldr r5, [r0, #32]\n" /* bytes from one pair's output to the next pair's */
                    "adds r7, r5, #1\n"
                    "subs r7, r7, r3\n"
@@ -218,26 +242,13 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "bhi 2f\n"
                    "b 50f\n"
 
-                   "2: ldr r0, " FIRST_BIAS "\n" /* a pair, two channels */
-                   "mov r8, r0\n"
-                   "mov r9, r0\n"
-                   "ldr r0, " SECOND_BIAS "\n"
-                   "mov r10, r0\n"
-                   "mov r11, r0\n"
-                   "ldr r0, " CODE "\n"
-                   "blx r0\n"
-                   "ldr r0, " WORDS_STEP "\n"
+                   "2:" RUN_TWO_LANES LOAD_FIRST /* a pair, two channels or twins */
                    "adds r6, r6, r0\n"
                    "mov lr, r6\n"
-                   "mov r6, r12\n"
-                   "ldr r7, " FIRST_CHANNEL "\n"
-                   "ldmia r7, {r2-r5, r7}\n" OUTPUTS("1", DISTANCE)
+                   "mov r6, r12\n" OUTPUTS("1", DISTANCE)
                    "mov r8, r10\n"
-                   "mov r9, r11\n"
-                   "ldr r0, " LANE_STEP "\n"
-                   "adds r6, r6, r0\n"
-                   "ldr r7, " SECOND_CHANNEL "\n"
-                   "ldmia r7, {r2-r5, r7}\n" OUTPUTS("2", DISTANCE)
+                   "mov r9, r11\n" LOAD_SECOND
+                   "adds r6, r6, r0\n" OUTPUTS("2", DISTANCE)
                    "ldr r0, " OUTPUT_STEP "\n"
                    "adds r6, r6, r0\n"
                    "mov r12, r6\n"
@@ -253,13 +264,10 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "mov r8, r0\n"
                    "mov r9, r0\n"
                    "ldr r0, " CODE "\n"
-                   "blx r0\n"
-                   "ldr r0, " WORDS_STEP "\n"
+                   "blx r0\n" LOAD_FIRST
                    "adds r6, r6, r0\n"
                    "mov lr, r6\n"
-                   "mov r6, r12\n"
-                   "ldr r7, " FIRST_CHANNEL "\n"
-                   "ldmia r7, {r2-r5, r7}\n" OUTPUTS("3", DISTANCE)
+                   "mov r6, r12\n" OUTPUTS("3", DISTANCE)
                    "ldr r0, " OUTPUT_STEP "\n"
                    "add r12, r0\n"
                    "mov r6, lr\n"
@@ -286,7 +294,7 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "b 1b\n"
                    OTHER_OUTPUTS("3", LOWEST)
 
-                   "6: add sp, #84\n"
+                   "6: add sp, #116\n"
                    "pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
@@ -294,19 +302,12 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "mov r11, r7\n"
                    "pop {r4-r7, pc}\n"
 
-                   "50: ldr r0, " FIRST_BIAS "\n" /* a pair, one or two lanes, any form */
-                   "mov r8, r0\n"
-                   "mov r9, r0\n"
-                   "ldr r0, " SECOND_BIAS "\n"
-                   "mov r10, r0\n"
-                   "mov r11, r0\n"
-                   "ldr r0, " CODE "\n"
-                   "blx r0\n"
+                   "50:" RUN_TWO_LANES /* a pair, one or two lanes, any form */
                    "ldr r0, " WORDS_STEP "\n"
                    "adds r6, r6, r0\n"
                    "str r6, " WORDS "\n"
                    "mov r6, r12\n"
-                   "ldr r7, " FIRST_CHANNEL "\n"
+                   "add r7, sp, " FIRST_CHANNEL "\n"
                    "bl 8f\n"
                    "ldr r0, " LANES "\n"
                    "cmp r0, #1\n"
@@ -315,7 +316,7 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "mov r9, r11\n"
                    "ldr r0, " LANE_STEP "\n"
                    "adds r6, r6, r0\n"
-                   "ldr r7, " SECOND_CHANNEL "\n"
+                   "add r7, sp, " SECOND_CHANNEL "\n"
                    "bl 8f\n"
                    "51: ldr r0, " OUTPUT_STEP "\n"
                    "adds r6, r6, r0\n"
