@@ -34,6 +34,8 @@ void smg_channels_open(struct smg_channels *channels, const struct smg_step *ste
     channels->step = step;
 }
 
+#if !SMG_THUMB_1
+
 /* `count` bits, 0 .. 32, from bit `first` on. */
 static uint32_t read_bits(const uint32_t *words, uint32_t first, uint32_t count)
 {
@@ -67,6 +69,8 @@ void smg_channels_read(const struct smg_channels *channels, uint32_t channel, st
         result->shift += (int32_t)read_bits(numbers->entries, first + multiplier_bits, shift_bits);
     }
 }
+
+#endif
 
 int8_t smg_channel_output(const struct smg_step *step, const struct smg_channel *channel, uint32_t accumulator)
 {
