@@ -14,6 +14,7 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     bool pointwise = is_pointwise(window);
     band->step = step;
     band->channels = channels;
+    band->block_pairs = 0;
     band->input_h = pointwise ? (uint32_t)input[1] * input[2] : input[1];
     band->input_w = pointwise ? 1 : input[2];
     band->output_h = pointwise ? (uint32_t)output[1] * output[2] : output[1];
@@ -44,6 +45,9 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
         band->left_out = 0;
     }
     band->gather.row_gap = band->row_step * band->row_bytes - band->gather.span;
+    band->edge.count = band->gather.values;
+    band->edge.quads = band->gather.quads;
+    band->padding = &step->input->zero_point;
     band->input_apart = band->apart * window->stride_h;
 }
 
@@ -74,21 +78,10 @@ void smg_band_place(struct smg_band *band, void *memory)
 
 void smg_band_rewind(struct smg_band *band, uint32_t channel)
 {
-    band->channel = channel;
+    band->start = band->step->input_data + channel;
     band->ready = 0;
     band->phase = 0;
     band->next_y = 0u - band->step->record->parameters.window.pad_top;
-}
-
-static void gather_edge(const struct smg_band *band, uint32_t *words, const int8_t *row0, const int8_t *row1)
-{
-    const int8_t *padding = &band->step->input->zero_point;
-    struct smg_edge edge;
-    edge.count = band->gather.values;
-    edge.step0 = row0 == NULL ? 0 : band->gather.step;
-    edge.step1 = row1 == NULL ? 0 : band->gather.step;
-    edge.quads = band->gather.quads;
-    smg_gather_edge(words, row0 == NULL ? padding : row0, row1 == NULL ? padding : row1, &edge);
 }
 
 /* Gathers the next rows, at most `rows`: as many as lie inside the input, or a single one that does not. */
@@ -96,14 +89,24 @@ static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t row
 {
     uint32_t y0 = band->next_y;
     uint32_t y1 = y0 + band->input_apart;
-    const int8_t *start = band->step->input_data + band->channel;
-    const int8_t *row0 = y0 < band->input_h ? start + y0 * band->row_bytes : NULL;
-    const int8_t *row1 = y1 < band->input_h ? start + y1 * band->row_bytes : NULL;
-    if (row0 == NULL || row1 == NULL) {
-        gather_edge(band, words, row0, row1);
+    uint32_t height = band->input_h;
+    const int8_t *row0 = band->padding;
+    const int8_t *row1 = band->padding;
+    band->edge.step0 = 0;
+    band->edge.step1 = 0;
+    if (y0 < height) {
+        row0 = band->start + y0 * band->row_bytes;
+        band->edge.step0 = band->gather.step;
+    }
+    if (y1 < height) {
+        row1 = band->start + y1 * band->row_bytes;
+        band->edge.step1 = band->gather.step;
+    }
+    if (row0 == band->padding || row1 == band->padding) {
+        smg_gather_edge(words, row0, row1, &band->edge);
         return 1;
     }
-    uint32_t inside = band->row_step == 1 ? band->input_h - y1 : smg_divide(band->input_h - 1 - y1, band->row_step) + 1;
+    uint32_t inside = band->row_step == 1 ? height - y1 : smg_divide(height - 1 - y1, band->row_step) + 1;
     band->gather.rows = rows < inside ? rows : inside;
     smg_gather(words, row0, row1, &band->gather);
     return band->gather.rows;
@@ -155,34 +158,44 @@ void smg_band_shape(const struct smg_band *band, struct smg_dot *dot)
     }
 }
 
-void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const void *code, uint32_t r, uint32_t pairs)
+void smg_band_block(struct smg_band *band, uint32_t r, uint32_t pairs)
 {
-    uint32_t row_bytes = band->output_w * band->step->output->dimensions[3];
-    bool lone = r + 2 * pairs > band->output_h; /* the last row has none below it */
-    struct smg_pairs run;
-    run.words = band->words;
-    run.count = band->output_w;
-    run.rows = pairs;
-    run.row_words = band->period * band->row_words;
-    run.outputs = band->step->output_data + r * row_bytes + dot->channel;
-    run.distance = band->apart * row_bytes;
-    run.last_distance = lone ? 0 : run.distance;
-    run.output_row_step = band->pair_rows * row_bytes;
-    if (band->output_w != 1) {
-        smg_dot_run(dot, code, &run);
+    if (r == band->block_r && pairs == band->block_pairs) {
         return;
     }
-    run.count = lone ? pairs - 1 : pairs; /* a column: its pairs follow each other like those of a row */
-    run.rows = 1;
-    run.last_distance = run.distance;
-    if (run.count != 0) {
-        smg_dot_run(dot, code, &run);
+    band->block_r = r;
+    band->block_pairs = pairs;
+    uint32_t row_bytes = band->output_w * band->step->output->dimensions[3];
+    bool lone = r + 2 * pairs > band->output_h; /* the last row has none below it */
+    struct smg_pairs *run = &band->parts[0].pairs;
+    run->words = band->words;
+    run->count = band->output_w;
+    run->rows = pairs;
+    run->row_words = band->period * band->row_words;
+    run->distance = band->apart * row_bytes;
+    run->last_distance = lone ? 0 : run->distance;
+    run->output_row_step = band->pair_rows * row_bytes;
+    band->parts[0].outputs = band->step->output_data + r * row_bytes;
+    band->parts[1].pairs.count = 0;
+    if (band->output_w == 1) { /* a column: its pairs follow each other like those of a row */
+        struct smg_pairs *last = &band->parts[1].pairs;
+        run->count = lone ? pairs - 1 : pairs;
+        run->rows = 1;
+        run->last_distance = run->distance;
+        *last = *run;
+        last->words += run->count * run->row_words;
+        last->count = lone ? 1 : 0;
+        last->last_distance = 0;
+        band->parts[1].outputs = band->parts[0].outputs + run->count * run->output_row_step;
     }
-    if (lone) {
-        run.words += run.count * run.row_words;
-        run.outputs += run.count * run.output_row_step;
-        run.count = 1;
-        run.last_distance = 0;
-        smg_dot_run(dot, code, &run);
+}
+
+void smg_band_run(struct smg_band *band, const struct smg_dot *dot, const void *code)
+{
+    for (struct smg_band_part *part = band->parts; part != band->parts + 2; ++part) {
+        if (part->pairs.count != 0) {
+            part->pairs.outputs = part->outputs + dot->channel;
+            smg_dot_run(dot, code, &part->pairs);
+        }
     }
 }

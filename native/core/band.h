@@ -38,9 +38,15 @@ struct smg_edge {
 
 void smg_gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_edge *edge);
 
+/* Pairs of a block that a dot product can take at once. */
+struct smg_band_part {
+    struct smg_pairs pairs; /* but for the outputs; a count of 0: nothing */
+    int8_t *outputs;        /* of output channel 0 */
+};
+
 struct smg_band {
     const struct smg_step *step;
-    uint32_t channel;      /* first channel */
+    const int8_t *start;   /* of the input, from the first channel on */
     uint32_t channels;     /* all of the input's, or 1 */
     uint32_t input_h;      /* of the input seen as a picture: a pointwise convolution sees a single column */
     uint32_t input_w;
@@ -62,6 +68,11 @@ struct smg_band {
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
     uint32_t phase;        /* of that row in its period, if rows are left out */
     struct smg_gather gather;
+    struct smg_edge edge;
+    const int8_t *padding;
+    uint32_t block_r;      /* the block that the parts are those of; block_pairs is 0 if there is none yet */
+    uint32_t block_pairs;
+    struct smg_band_part parts[2]; /* the second one: of a column, a last pair without a pixel 1 */
 };
 
 /* The shapes, with so many channels of the input; nothing is gathered yet. */
@@ -85,8 +96,10 @@ void smg_band_advance(struct smg_band *band, uint32_t pairs);
 /* Where the taps of a pair are, and the next pair. */
 void smg_band_shape(const struct smg_band *band, struct smg_dot *dot);
 
-/* Runs a dot product for `pairs` pairs of output rows, the first of which is row `r`. */
-void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const void *code, uint32_t r,
-                  uint32_t pairs);
+/* The next runs are for `pairs` pairs of output rows, the first of which is row `r`. */
+void smg_band_block(struct smg_band *band, uint32_t r, uint32_t pairs);
+
+/* Runs a dot product for the pairs of the block. */
+void smg_band_run(struct smg_band *band, const struct smg_dot *dot, const void *code);
 
 #endif

@@ -28,7 +28,8 @@ void smg_depthwise_conv_2d_pairs(const struct smg_step *step)
         for (uint32_t r = 0, pairs; left != 0; left -= pairs, r += 2 * pairs) {
             pairs = left < band.tile ? left : band.tile;
             smg_band_fill(&band, pairs);
-            smg_band_run(&band, &dot, bytes == 0 ? NULL : code, r, pairs);
+            smg_band_block(&band, r, pairs);
+            smg_band_run(&band, &dot, bytes == 0 ? NULL : code);
             if (pairs != left) {
                 smg_band_advance(&band, pairs);
             }
