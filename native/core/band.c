@@ -34,7 +34,7 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     uint32_t pairs = (band->output_h + 1) / 2;
     bool single = band->tile >= pairs;
     band->apart = single ? pairs : 1;
-    band->pair_rows = single ? 1 : 2;
+    band->pair_rows = single || pointwise ? 1 : 2;
     uint32_t step_h = band->pair_rows * window->stride_h;
     band->period = band->taps_h < step_h ? band->taps_h : step_h;
     band->left_out = step_h - band->period;
@@ -44,6 +44,10 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
         band->left_out = 0;
     }
     band->gather.row_gap = band->row_step * band->row_bytes - band->gather.span;
+    band->edge.count = band->gather.values;
+    band->edge.quads = band->gather.quads;
+    band->padding = &step->input->zero_point;
+    band->pointwise = pointwise;
     band->input_apart = band->apart * window->stride_h;
 }
 
@@ -74,59 +78,91 @@ void smg_band_place(struct smg_band *band, void *memory)
 
 void smg_band_rewind(struct smg_band *band, uint32_t channel)
 {
-    band->channel = channel;
+    band->start = band->step->input_data + channel;
     band->ready = 0;
-    band->phase = 0;
+    band->phase = band->left_out == 0 ? 0 : band->period;
     band->next_y = 0u - band->step->record->parameters.window.pad_top;
 }
 
-static void gather_edge(const struct smg_band *band, uint32_t *words, const int8_t *row0, const int8_t *row1)
+/* Gathers the rows from `y` on, at most `rows`: as many as lie inside the input, or a single one that does not. */
+static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t y, uint32_t rows)
 {
-    const int8_t *padding = &band->step->input->zero_point;
-    struct smg_edge edge;
-    edge.count = band->gather.values;
-    edge.step0 = row0 == NULL ? 0 : band->gather.step;
-    edge.step1 = row1 == NULL ? 0 : band->gather.step;
-    edge.quads = band->gather.quads;
-    smg_gather_edge(words, row0 == NULL ? padding : row0, row1 == NULL ? padding : row1, &edge);
-}
-
-/* Gathers the next rows, at most `rows`: as many as lie inside the input, or a single one that does not. */
-static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t rows)
-{
-    uint32_t y0 = band->next_y;
-    uint32_t y1 = y0 + band->input_apart;
-    const int8_t *start = band->step->input_data + band->channel;
-    const int8_t *row0 = y0 < band->input_h ? start + y0 * band->row_bytes : NULL;
-    const int8_t *row1 = y1 < band->input_h ? start + y1 * band->row_bytes : NULL;
-    if (row0 == NULL || row1 == NULL) {
-        gather_edge(band, words, row0, row1);
+    uint32_t y1 = y + band->input_apart;
+    uint32_t height = band->input_h;
+    uint32_t row_bytes = band->row_bytes;
+    const int8_t *row0 = band->padding;
+    const int8_t *row1 = row0;
+    band->edge.step0 = 0;
+    band->edge.step1 = 0;
+    if (y < height) {
+        row0 = band->start + y * row_bytes;
+        band->edge.step0 = band->gather.step;
+    }
+    if (y1 < height) {
+        row1 = band->start + y1 * row_bytes;
+        band->edge.step1 = band->gather.step;
+    }
+    if (y >= height || y1 >= height) {
+        smg_gather_edge(words, row0, row1, &band->edge);
         return 1;
     }
-    uint32_t inside = band->row_step == 1 ? band->input_h - y1 : smg_divide(band->input_h - 1 - y1, band->row_step) + 1;
-    band->gather.rows = rows < inside ? rows : inside;
+    uint32_t inside = height - y1;
+    if (band->row_step != 1) {
+        inside = smg_divide(inside - 1, band->row_step) + 1;
+    }
+    if (rows > inside) {
+        rows = inside;
+    }
+    band->gather.rows = rows;
     smg_gather(words, row0, row1, &band->gather);
-    return band->gather.rows;
+    return rows;
+}
+
+/* The rows of a block of a pointwise convolution lie without gaps, here and in the input: they are gathered as one row. Of an
+ * odd number the one in the middle is in two pairs. */
+static void fill_pointwise(struct smg_band *band, uint32_t pairs)
+{
+    const int8_t *row0 = band->start + band->next_y * band->row_bytes;
+    band->apart = band->next_y + 2 * pairs > band->output_h ? pairs - 1 : pairs;
+    band->gather.rows = 1;
+    band->gather.span = pairs * band->row_bytes;
+    band->gather.values = pairs * band->row_words;
+    smg_gather(band->words, row0, row0 + band->apart * band->row_bytes, &band->gather);
+    band->next_y += 2 * pairs;
+    band->ready = pairs;
 }
 
 void smg_band_fill(struct smg_band *band, uint32_t pairs)
 {
-    uint32_t left_out = band->left_out;
+    if (band->pointwise) {
+        fill_pointwise(band, pairs);
+        return;
+    }
     uint32_t needed = (pairs - 1) * band->period + band->taps_h;
-    while (band->ready < needed) {
-        uint32_t count = needed - band->ready;
-        if (left_out != 0 && count > band->period - band->phase) {
-            count = band->period - band->phase;
+    uint32_t left = needed - band->ready;
+    uint32_t y = band->next_y;
+    uint32_t *words = band->words + band->ready * band->row_words + band->left;
+    uint32_t phase = band->phase;
+    while (left != 0) {
+        uint32_t count = left;
+        if (phase != 0 && count > phase) {
+            count = phase;
         }
-        count = gather_rows(band, band->words + band->ready * band->row_words + band->left, count);
-        band->ready += count;
-        band->next_y += count * band->row_step;
-        band->phase += count;
-        if (left_out != 0 && band->phase == band->period) {
-            band->phase = 0;
-            band->next_y += left_out;
+        count = gather_rows(band, words, y, count);
+        words += count * band->row_words;
+        left -= count;
+        y += count * band->row_step;
+        if (phase != 0) {
+            phase -= count;
+            if (phase == 0) {
+                phase = band->period;
+                y += band->left_out;
+            }
         }
     }
+    band->phase = phase;
+    band->next_y = y;
+    band->ready = needed;
 }
 
 void smg_band_advance(struct smg_band *band, uint32_t pairs)
@@ -155,34 +191,27 @@ void smg_band_shape(const struct smg_band *band, struct smg_dot *dot)
     }
 }
 
-void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const void *code, uint32_t r, uint32_t pairs)
+void smg_band_block(struct smg_band *band, uint32_t r, uint32_t pairs)
 {
     uint32_t row_bytes = band->output_w * band->step->output->dimensions[3];
-    bool lone = r + 2 * pairs > band->output_h; /* the last row has none below it */
-    struct smg_pairs run;
-    run.words = band->words;
-    run.count = band->output_w;
-    run.rows = pairs;
-    run.row_words = band->period * band->row_words;
-    run.outputs = band->step->output_data + r * row_bytes + dot->channel;
-    run.distance = band->apart * row_bytes;
-    run.last_distance = lone ? 0 : run.distance;
-    run.output_row_step = band->pair_rows * row_bytes;
-    if (band->output_w != 1) {
-        smg_dot_run(dot, code, &run);
-        return;
+    bool lone = !band->pointwise && r + 2 * pairs > band->output_h; /* the last row has none below it */
+    struct smg_pairs *run = &band->run;
+    band->outputs = band->step->output_data + r * row_bytes;
+    run->words = band->words;
+    run->count = band->output_w;
+    run->rows = pairs;
+    run->row_words = band->period * band->row_words;
+    run->distance = band->apart * row_bytes;
+    run->last_distance = lone ? 0 : run->distance;
+    run->output_row_step = band->pair_rows * row_bytes;
+    if (band->output_w == 1 && !lone) { /* a column: its pairs follow each other like those of a row */
+        run->count = pairs;
+        run->rows = 1;
     }
-    run.count = lone ? pairs - 1 : pairs; /* a column: its pairs follow each other like those of a row */
-    run.rows = 1;
-    run.last_distance = run.distance;
-    if (run.count != 0) {
-        smg_dot_run(dot, code, &run);
-    }
-    if (lone) {
-        run.words += run.count * run.row_words;
-        run.outputs += run.count * run.output_row_step;
-        run.count = 1;
-        run.last_distance = 0;
-        smg_dot_run(dot, code, &run);
-    }
+}
+
+void smg_band_run(struct smg_band *band, const struct smg_dot *dot, const void *code)
+{
+    band->run.outputs = band->outputs + dot->channel;
+    smg_dot_run(dot, code, &band->run);
 }

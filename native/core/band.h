@@ -5,9 +5,10 @@
  * lie as the taps of a single pixel lie in the input.
  *
  * Output rows are computed in blocks of `tile` pairs. Where one block does it all, the upper half of the picture is paired
- * with the lower half, so that neighbouring pairs share most of their rows; else each row is paired with the next one. All rows of a block are in the band before any of its outputs is
- * stored, and rows that the next block needs again are kept, so that outputs may lie where inputs were that are in the
- * band already.
+ * with the lower half, so that neighbouring pairs share most of their rows; else each row is paired with the next one. A
+ * pointwise convolution shares no rows: each of its blocks pairs its own halves, so that what it reads lies without gaps. All
+ * rows of a block are in the band before any of its outputs is stored, and rows that the next block needs again are kept,
+ * so that outputs may lie where inputs were that are in the band already.
  */
 #ifndef SMG_BAND_H
 #define SMG_BAND_H
@@ -40,7 +41,7 @@ void smg_gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, co
 
 struct smg_band {
     const struct smg_step *step;
-    uint32_t channel;      /* first channel */
+    const int8_t *start;   /* of the input, from the first channel on */
     uint32_t channels;     /* all of the input's, or 1 */
     uint32_t input_h;      /* of the input seen as a picture: a pointwise convolution sees a single column */
     uint32_t input_w;
@@ -51,7 +52,7 @@ struct smg_band {
     uint32_t row_bytes;    /* of the input */
     uint32_t tile;         /* pairs of output rows in a block */
     uint32_t *words;       /* row 0 */
-    uint32_t apart;        /* output rows from pixel 0 of a pair to pixel 1 */
+    uint32_t apart;        /* output rows from pixel 0 of a pair to pixel 1, in this block */
     uint32_t pair_rows;    /* output rows from one pair to the next */
     uint32_t period;       /* rows of words from one pair to the next; rows that no tap reads are left out */
     uint32_t input_apart;  /* input rows from one pixel's to the other's */
@@ -60,8 +61,13 @@ struct smg_band {
     uint32_t taps_h;       /* rows from a pair's first tap to its last one */
     uint32_t ready;        /* rows that are in the band */
     uint32_t next_y;       /* the row after those, modulo 2^32: the first ones are padding */
-    uint32_t phase;        /* of that row in its period, if rows are left out */
+    uint32_t phase;        /* rows of the period that are still to come, at least 1; 0 if no rows are left out */
     struct smg_gather gather;
+    struct smg_edge edge;
+    const int8_t *padding;
+    bool pointwise;
+    struct smg_pairs run;  /* the pairs of the block, but for where their outputs lie */
+    int8_t *outputs;       /* of the block, channel 0 */
 };
 
 /* The shapes, with so many channels of the input; nothing is gathered yet. */
@@ -85,8 +91,10 @@ void smg_band_advance(struct smg_band *band, uint32_t pairs);
 /* Where the taps of a pair are, and the next pair. */
 void smg_band_shape(const struct smg_band *band, struct smg_dot *dot);
 
-/* Runs a dot product for `pairs` pairs of output rows, the first of which is row `r`. */
-void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const void *code, uint32_t r,
-                  uint32_t pairs);
+/* The next runs are for `pairs` pairs of output rows, at least 1, the first of which is row `r`. */
+void smg_band_block(struct smg_band *band, uint32_t r, uint32_t pairs);
+
+/* Runs a dot product for the pairs of the block. */
+void smg_band_run(struct smg_band *band, const struct smg_dot *dot, const void *code);
 
 #endif
