@@ -3,22 +3,8 @@
 
 #if SMG_THUMB_1
 
-/* The next two words of a row. */
-#define TWO_WORDS                                                                                                      \
-    "ldrsb r2, [r0, r4]\n"                                                                                             \
-    "ldrsb r6, [r1, r4]\n"                                                                                             \
-    "lsls r6, r6, #16\n"                                                                                               \
-    "adds r2, r2, r6\n"                                                                                                \
-    "adds r4, r4, r3\n"                                                                                                \
-    "ldrsb r5, [r0, r4]\n"                                                                                             \
-    "ldrsb r6, [r1, r4]\n"                                                                                             \
-    "lsls r6, r6, #16\n"                                                                                               \
-    "adds r5, r5, r6\n"                                                                                                \
-    "stmia r7!, {r2, r5}\n"                                                                                            \
-    "adds r4, r4, r3\n"
-
-/* r0, r1 the ends of both rows, r3 step, r4 minus the bytes left, r7 where the next word goes, r12 shape. Four words at a time; the first
- * ones alone where their number is no multiple of four. */
+/* r0, r1 the ends of both rows, r3 step, r4 minus the bytes left, r7 where the next word goes, r12 shape. Two words at a time;
+ * of an odd number of them the first one alone. */
 __attribute__((naked)) void smg_gather(SMG_READ_BY_ASSEMBLY uint32_t *words, SMG_READ_BY_ASSEMBLY const int8_t *row0,
                                        SMG_READ_BY_ASSEMBLY const int8_t *row1,
                                        SMG_READ_BY_ASSEMBLY const struct smg_gather *shape)
@@ -40,18 +26,25 @@ __attribute__((naked)) void smg_gather(SMG_READ_BY_ASSEMBLY uint32_t *words, SMG
                    "ldr r5, [r5, #20]\n"
                    "lsrs r5, r5, #1\n"
                    "bcc 2f\n"
-                   "ldrsb r2, [r0, r4]\n"
+                   "ldrsb r5, [r0, r4]\n"
+                   "ldrsb r6, [r1, r4]\n"
+                   "lsls r6, r6, #16\n"
+                   "adds r5, r5, r6\n"
+                   "stmia r7!, {r5}\n"
+                   "adds r4, r4, r3\n"
+                   "beq 4f\n"
+                   "2: ldrsb r2, [r0, r4]\n"
                    "ldrsb r6, [r1, r4]\n"
                    "lsls r6, r6, #16\n"
                    "adds r2, r2, r6\n"
-                   "stmia r7!, {r2}\n"
                    "adds r4, r4, r3\n"
-                   "beq 4f\n"
-                   "2: lsrs r5, r5, #1\n"
-                   "bcs 6f\n"
-                   "5:" TWO_WORDS
-                   "6:" TWO_WORDS
-                   "bne 5b\n"
+                   "ldrsb r5, [r0, r4]\n"
+                   "ldrsb r6, [r1, r4]\n"
+                   "lsls r6, r6, #16\n"
+                   "adds r5, r5, r6\n"
+                   "stmia r7!, {r2, r5}\n"
+                   "adds r4, r4, r3\n"
+                   "bne 2b\n"
                    "4: mov r4, lr\n"
                    "subs r4, #1\n"
                    "beq 3f\n"
