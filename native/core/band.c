@@ -14,17 +14,17 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     bool pointwise = is_pointwise(window);
     band->step = step;
     band->channels = channels;
-    band->input_h = pointwise ? (uint32_t)input[1] * input[2] : input[1];
-    band->input_w = pointwise ? 1 : input[2];
+    uint32_t input_w = pointwise ? 1 : input[2];
     band->output_h = pointwise ? (uint32_t)output[1] * output[2] : output[1];
     band->output_w = pointwise ? 1 : output[2];
     band->tile = step->record->tile;
     uint32_t width = (band->output_w - 1) * window->stride_w + window->kernel_w;
     uint32_t inside = width - window->pad_left;
-    uint32_t pixels = inside < band->input_w ? inside : band->input_w; /* that a row holds */
+    uint32_t pixels = inside < input_w ? inside : input_w; /* that a row holds */
     band->row_words = smg_saturating_multiply(width, channels);
     band->left = window->pad_left * channels;
-    band->row_bytes = band->input_w * input[3];
+    band->gather.height = pointwise ? (uint32_t)input[1] * input[2] : input[1];
+    band->gather.row_bytes = input_w * input[3];
     band->gather.values = pixels * channels;
     band->gather.step = channels == 1 ? input[3] : 1;
     band->gather.span = pixels * input[3];
@@ -38,17 +38,15 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     uint32_t step_h = band->pair_rows * window->stride_h;
     band->period = band->taps_h < step_h ? band->taps_h : step_h;
     band->left_out = step_h - band->period;
-    band->row_step = 1;
+    band->gather.row_step = 1;
     if (band->period == 1) { /* the rows left out are so between any two */
-        band->row_step = step_h;
+        band->gather.row_step = step_h;
         band->left_out = 0;
     }
-    band->gather.row_gap = band->row_step * band->row_bytes - band->gather.span;
-    band->edge.count = band->gather.values;
-    band->edge.quads = band->gather.quads;
-    band->padding = &step->input->zero_point;
+    band->gather.row_gap = band->gather.row_bytes - band->gather.span;
+    band->gather.apart = band->apart * window->stride_h;
+    band->gather.padding = step->input->zero_point;
     band->pointwise = pointwise;
-    band->input_apart = band->apart * window->stride_h;
 }
 
 uint32_t smg_band_bytes(const struct smg_band *band)
@@ -78,56 +76,21 @@ void smg_band_place(struct smg_band *band, void *memory)
 
 void smg_band_rewind(struct smg_band *band, uint32_t channel)
 {
-    band->start = band->step->input_data + channel;
+    band->gather.start = band->step->input_data + channel;
     band->ready = 0;
     band->phase = band->left_out == 0 ? 0 : band->period;
     band->next_y = 0u - band->step->record->parameters.window.pad_top;
 }
 
-/* Gathers the rows from `y` on, at most `rows`: as many as lie inside the input, or a single one that does not. */
-static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t y, uint32_t rows)
-{
-    uint32_t y1 = y + band->input_apart;
-    uint32_t height = band->input_h;
-    uint32_t row_bytes = band->row_bytes;
-    const int8_t *row0 = band->padding;
-    const int8_t *row1 = row0;
-    band->edge.step0 = 0;
-    band->edge.step1 = 0;
-    if (y < height) {
-        row0 = band->start + y * row_bytes;
-        band->edge.step0 = band->gather.step;
-    }
-    if (y1 < height) {
-        row1 = band->start + y1 * row_bytes;
-        band->edge.step1 = band->gather.step;
-    }
-    if (y >= height || y1 >= height) {
-        smg_gather_edge(words, row0, row1, &band->edge);
-        return 1;
-    }
-    uint32_t inside = height - y1;
-    if (band->row_step != 1) {
-        inside = smg_divide(inside - 1, band->row_step) + 1;
-    }
-    if (rows > inside) {
-        rows = inside;
-    }
-    band->gather.rows = rows;
-    smg_gather(words, row0, row1, &band->gather);
-    return rows;
-}
-
-/* The rows of a block of a pointwise convolution lie without gaps, here and in the input: they are gathered as one row. Of an
- * odd number the one in the middle is in two pairs. */
+/* The rows of a block of a pointwise convolution lie without gaps, here and in the input: they are gathered as one row.
+ * Of an odd number the one in the middle is in two pairs. */
 static void fill_pointwise(struct smg_band *band, uint32_t pairs)
 {
-    const int8_t *row0 = band->start + band->next_y * band->row_bytes;
     band->apart = band->next_y + 2 * pairs > band->output_h ? pairs - 1 : pairs;
-    band->gather.rows = 1;
-    band->gather.span = pairs * band->row_bytes;
+    band->gather.apart = band->apart;
+    band->gather.span = pairs * band->gather.row_bytes;
     band->gather.values = pairs * band->row_words;
-    smg_gather(band->words, row0, row0 + band->apart * band->row_bytes, &band->gather);
+    smg_gather(band->words, &band->gather, band->next_y, 1);
     band->next_y += 2 * pairs;
     band->ready = pairs;
 }
@@ -138,31 +101,26 @@ void smg_band_fill(struct smg_band *band, uint32_t pairs)
         fill_pointwise(band, pairs);
         return;
     }
-    uint32_t needed = (pairs - 1) * band->period + band->taps_h;
-    uint32_t left = needed - band->ready;
-    uint32_t y = band->next_y;
+    uint32_t left = (pairs - 1) * band->period + band->taps_h - band->ready;
     uint32_t *words = band->words + band->ready * band->row_words + band->left;
-    uint32_t phase = band->phase;
+    band->ready += left;
     while (left != 0) {
         uint32_t count = left;
-        if (phase != 0 && count > phase) {
-            count = phase;
+        if (band->phase != 0 && count > band->phase) {
+            count = band->phase;
         }
-        count = gather_rows(band, words, y, count);
+        count = smg_gather(words, &band->gather, band->next_y, count);
         words += count * band->row_words;
         left -= count;
-        y += count * band->row_step;
-        if (phase != 0) {
-            phase -= count;
-            if (phase == 0) {
-                phase = band->period;
-                y += band->left_out;
+        band->next_y += count * band->gather.row_step;
+        if (band->phase != 0) {
+            band->phase -= count;
+            if (band->phase == 0) {
+                band->phase = band->period;
+                band->next_y += band->left_out;
             }
         }
     }
-    band->phase = phase;
-    band->next_y = y;
-    band->ready = needed;
 }
 
 void smg_band_advance(struct smg_band *band, uint32_t pairs)

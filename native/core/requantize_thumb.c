@@ -3,9 +3,9 @@
 
 #if SMG_THUMB_1
 
-/* r0 numbers; r1 where a number ends in the stream, in bits; r2 result; r4 multiplier_bits; r5 shift_bits. 8: r7 = the 32 bits
- * before r1, of which the bits of the number are the upper ones; changes r3 and r6. What lies before the stream is read too, but
- * no bit of it is used. LSLS and LSRS by 32 give 0, as numbers of no bits need it. */
+/* r0 numbers; r1 where a number ends in the stream, in bits; r2 result; r4 multiplier_bits; r5 shift_bits. 8: r7 = the 32
+ * bits before r1, of which the bits of the number are the upper ones; changes r3 and r6. What lies before the stream is
+ * read too, but no bit of it is used. LSLS and LSRS by 32 give 0, as numbers of no bits need it. */
 __attribute__((naked)) void smg_channels_read(SMG_READ_BY_ASSEMBLY const struct smg_channels *channels,
                                               SMG_READ_BY_ASSEMBLY uint32_t channel,
                                               SMG_READ_BY_ASSEMBLY struct smg_channel *result)
