@@ -53,13 +53,13 @@ static bool compile_all(struct conv *conv)
     return true;
 }
 
-static void run_block(struct conv *conv, bool compiled, uint32_t r, uint32_t pairs)
+static void run_block(struct conv *conv, bool compiled)
 {
     struct smg_dot *dot = &conv->dot;
     const uint8_t *code = conv->code;
     if (compiled) {
         for (dot->channel = 0; dot->channel < conv->band.step->output->dimensions[3]; dot->channel += 2) {
-            smg_band_run(&conv->band, dot, code, r, pairs);
+            smg_band_run(&conv->band, dot, code);
             code += smg_dot_code_bytes(code);
         }
         return;
@@ -67,7 +67,7 @@ static void run_block(struct conv *conv, bool compiled, uint32_t r, uint32_t pai
     first_channels(conv);
     while (next_channels(conv)) {
         uint32_t bytes = compile(conv, conv->code);
-        smg_band_run(&conv->band, dot, bytes == 0 ? NULL : code, r, pairs);
+        smg_band_run(&conv->band, dot, bytes == 0 ? NULL : code);
     }
 }
 
@@ -90,7 +90,8 @@ void smg_conv_2d_pairs(const struct smg_step *step)
     for (uint32_t r = 0, pairs; left != 0; left -= pairs, r += 2 * pairs) {
         pairs = left < conv.band.tile ? left : conv.band.tile;
         smg_band_fill(&conv.band, pairs);
-        run_block(&conv, compiled, r, pairs);
+        smg_band_block(&conv.band, r, pairs);
+        run_block(&conv, compiled);
         if (pairs != left) {
             smg_band_advance(&conv.band, pairs);
         }
