@@ -5,8 +5,8 @@
 
 #define GROUP_ROOM 88      /* bytes that four weights of a lane and what ends the code can take */
 
-/* What code a lane needs at the end of a segment. A lane is a channel, or one of two twins. emit_rows knows where the fields
- * are, and that lanes are 32 bytes apart. */
+/* What code a lane needs at the end of a segment. A lane is a channel, or one of two twins. emit_rows knows where the
+ * fields are, and that lanes are 32 bytes apart. */
 struct lane {
     uint16_t unpack[5];     /* 0: sum of pixel 0 += low half of the accumulator, sum of pixel 1 += high half */
     uint16_t load;          /* 10: movs accumulator, #0 */
@@ -14,7 +14,7 @@ struct lane {
     uint16_t multiply;      /* 20: muls accumulator, word, less muls r7, word, modulo 2^16 */
     uint16_t negate;        /* 22: negs accumulator, accumulator */
     uint16_t add;           /* 24: adds accumulator, accumulator, r7 */
-    uint16_t apart[3];
+    uint16_t unused[3];     /* 26 */
 };
 
 /* a: the accumulator, r0 or r1; s: the register of pixel 0's sum, less 8. The next register has pixel 1's. */
@@ -45,16 +45,16 @@ struct taps {
     uint32_t two;             /* 32: 2^31 if there are two lanes, else 0 */
 };
 
-/* The code of all taps, from `next` on; returns where it ends, or null if there is no room for it.
- * For a weight: nothing if it is zero; else movs r7, #magnitude; muls r7, word; adds or subs accumulator, accumulator, r7.
- * If the magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product. In
- * assembly because it runs once for each weight: 18 cycles for a positive one, 23 for a negative one, 30 more for the first one of a
- * segment, and 6 for what surrounds four weights of a lane.
+/* The code of all taps, from `next` on; returns where it ends, or null if there is no room for it. For a weight:
+ * nothing if it is zero; else movs r7, #magnitude; muls r7, word; adds or subs accumulator, accumulator, r7. If the
+ * magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product. In
+ * assembly because it runs once for each weight: 18 cycles for a positive one, 23 for a negative one, some 30 more
+ * for the first one of a segment, and 24 for what surrounds four weights of a lane.
  *
- * r0 next; r1 the lane's adds accumulator, accumulator, r7 (odd in lane 1); r2 minus the weights left of the group; r3 end of
- * the group's weights; r4 room in the segment; r5 muls r7, word; r8 movs r7, #0, and taps.two; r9 distance; r10 the other
- * lane's room; r11 lanes; r12 SUBS less ADDS; lr last. Stack: r2 and r5 of the group's first weight in lane 0, r5 in lane 1, columns
- * left, ldmia r6!, {r2-r5}, columns, rows left, gap, more. */
+ * r0 next; r1 the lane's adds accumulator, accumulator, r7 (odd in lane 1); r2 minus the weights left of the group;
+ * r3 end of the group's weights; r4 room in the segment; r5 muls r7, word; r8 movs r7, #0, and taps.two; r9
+ * distance; r10 the other lane's room; r11 lanes; r12 SUBS less ADDS; lr last. Stack: r2 at the group's start; r5
+ * there, in lane 0 and in lane 1; columns left; ldmia r6!, {r2-r5}; columns; rows left; gap; more. */
 __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t *next,
                                                   SMG_READ_BY_ASSEMBLY const struct taps *taps)
 {

@@ -4,7 +4,8 @@
 
 #if SMG_THUMB_1
 
-/* The stack of smg_dot_run_code. A STEP and what follows it, a channel's struct requantization from `high` on, are loaded together. */
+/* The stack of smg_dot_run_code. A step is loaded together with what follows it: a channel's struct requantization from
+ * `high` on. */
 #define WORDS_STEP "[sp, #0]"
 #define FIRST_CHANNEL "#4"
 #define LANE_STEP "[sp, #24]"
@@ -53,7 +54,8 @@
 typedef char smg_assert_channels[offsetof(struct smg_channels, step) == 4 ? 1 : -1];
 typedef char smg_assert_step[offsetof(struct smg_step, record) == 0 ? 1 : -1];
 typedef char smg_assert_record[offsetof(struct smg_operator_record, activation_min) == 2 ? 1 : -1];
-typedef char smg_assert_dot[offsetof(struct smg_dot, rows) == 16 && offsetof(struct smg_dot, output_step) == 32 ? 1 : -1];
+typedef char smg_assert_dot_rows[offsetof(struct smg_dot, rows) == 16 ? 1 : -1];
+typedef char smg_assert_dot_output_step[offsetof(struct smg_dot, output_step) == 32 ? 1 : -1];
 typedef char smg_assert_pairs[offsetof(struct smg_pairs, output_row_step) == 28 ? 1 : -1];
 typedef char smg_assert_block[offsetof(struct block, channels) == 8 ? 1 : -1];
 typedef char smg_assert_requantization[offsetof(struct requantization, shift) == 16 ? 1 : -1];
@@ -125,12 +127,12 @@ typedef char smg_assert_requantization_size[sizeof(struct requantization) == 24 
 
 /* Runs compiled code for rows of pairs. On the stack, with steps in bytes:
  *
- * FIRST_CHANNEL, SECOND_CHANNEL: a copy of their struct requantization from `high` on. WORDS_STEP: from the end of a pair's taps to
- * the next pair (or two, of twins). END: of the row's words. LANES: channels or twins; COUNT: the same if their form is POSITIVE, else 0.
- * OUTPUT_STEP: from the last lane to the first one of the next pair. ROW_STEP: from the end of a row's pairs to the next
- * row. END_STEP: from one row's end to the next one's. OUTPUT_ROW_STEP: from where a row's outputs end to the next row's.
- * DISTANCE: from pixel 0 to pixel 1 in this row; LAST_DISTANCE: in the last row. LANE_STEP: from one lane's output to the
- * other's. WORDS: room for a word.
+ * WORDS_STEP: from the end of a pair's taps (or of those of twins) to the next pair. FIRST_CHANNEL, SECOND_CHANNEL:
+ * their struct requantization from `high` on. LANE_STEP: from one lane's output to the other's. END: of the row's
+ * words. LANES: channels or twins; COUNT: the same if their form is POSITIVE, else 0. OUTPUT_STEP: from the last
+ * lane to the first one of the next pair. DISTANCE: from pixel 0 to pixel 1 in this row; LAST_DISTANCE: in the last
+ * row. ROW_STEP: from the end of a row's pairs to the next row. END_STEP: from one row's end to the next one's.
+ * OUTPUT_ROW_STEP: from where a row's outputs end to the next row's. WORDS: room for a word.
  *
  * r6: the pair's words, while outputs are stored the output; the other one is in r12 or lr, or on the stack. */
 __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct smg_dot *dot,

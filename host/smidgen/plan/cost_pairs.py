@@ -74,7 +74,8 @@ class PairSteps:
         room = self._room(execution)
         if resident_room(self.compiled) <= room:
             return 1.0
-        return -(-self.band.pairs // execution.tile) + (self._tried(room) + 1) / len(self.compiled)
+        blocks, channels = -(-self.band.pairs // execution.tile), len(self.compiled)
+        return blocks - (blocks - 1) / channels + (self._tried(room) + 1) / channels
 
     @cached_property
     def band(self) -> Band:
@@ -120,7 +121,11 @@ class PairSteps:
         tried = self._tried(room)
         if tried == len(self.compiled):
             return [1] * tried
-        return [blocks + (number < tried) if block.room <= room else 0 for number, block in enumerate(self.compiled)]
+        kept = Counter(-later % len(self.compiled) for later in range(1, blocks))  # from the block of rows before it
+        return [
+            blocks + (number < tried) - kept[number] if block.room <= room else 0
+            for number, block in enumerate(self.compiled)
+        ]
 
     def _rows_of_pairs(self, tile: int) -> int:
         """Rows of all blocks. Of a column a block is one, unless its last pair has no second pixel."""
