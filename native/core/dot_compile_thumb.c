@@ -317,7 +317,7 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
     uint32_t multiplier = (uint32_t)channel.multiplier;
     int32_t right = -channel.shift;
     int32_t zero_point = step->output->zero_point;
-    bool positive = zero_point == step->record->activation_min && zero_point < 0;
+    bool positive = zero_point == INT8_MIN && step->record->activation_min == INT8_MIN && result->highest == INT8_MAX;
     factors->high = multiplier >> 19;
     factors->low = multiplier >> 6 & 0x1FFF;
     if (!positive && factors->low > 0x1000) { /* to the nearest multiple of 2^19 */
@@ -330,7 +330,7 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
         result->shift = CALL << 8;
         return;
     }
-    if (positive) { /* sums below 0 give the zero point: both roundings are one */
+    if (positive) { /* sums below 0 give -128: both roundings are one */
         uint32_t bits = 12 + (uint32_t)right;
         factors->half = (UINT32_C(1) << 11) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);
         result->shift = bits | POSITIVE << 8;

@@ -18,6 +18,8 @@
 #define COUNT "[sp, #64]"
 #define OUTPUT_STEP "[sp, #68]"
 #define DISTANCE "[sp, #72]"
+#define FIRST_DISTANCE "[sp, #20]" /* in place of a channel's `highest`, which is 127 where this is read */
+#define SECOND_DISTANCE "[sp, #44]"
 #define LOWEST "[sp, #76]"
 #define ROWS "[sp, #80]"
 #define ROW_STEP "[sp, #84]"
@@ -61,11 +63,11 @@ typedef char smg_assert_block[offsetof(struct block, channels) == 8 ? 1 : -1];
 typedef char smg_assert_requantization[offsetof(struct requantization, shift) == 16 ? 1 : -1];
 typedef char smg_assert_requantization_size[sizeof(struct requantization) == 24 ? 1 : -1];
 
-/* r1 = the output for a sum; r2-r5 as struct requantization has them, r7 highest. `other`: where it goes on for sums that
- * are negative or large, `high` for outputs above the highest. */
+/* r1 = the output for a sum; r2-r5 as struct requantization has them. `other`: where it goes on for sums that are negative
+ * or large, `high` for outputs above 127. */
 #define POSITIVE_OUTPUT(sum, other, high)                                                                              \
     "mov r0, " sum "\n"                                                                                                \
-    "lsrs r1, r0, #19\n"                                                                                               \
+    "asrs r1, r0, #19\n"                                                                                               \
     "bne " other "f\n"                                                                                                 \
     "movs r1, r0\n"                                                                                                    \
     "muls r1, r2\n"                                                                                                    \
@@ -74,26 +76,24 @@ typedef char smg_assert_requantization_size[sizeof(struct requantization) == 24 
     "adds r1, r1, r0\n"                                                                                                \
     "adds r1, r1, r4\n"                                                                                                \
     "asrs r1, r5\n"                                                                                                    \
-    "cmp r1, r7\n"                                                                                                     \
+    "cmp r1, #127\n"                                                                                                   \
     "bgt " high "f\n"
 
-/* What POSITIVE_OUTPUT leaves out: sums below 0 give the lowest output, which is that of the zero point. */
-#define CLAMPED_OUTPUT(other, high, back, lowest)                                                                        \
-    other ": cmp r0, #0\n"                                                                                             \
-    "bge " high "f\n"                                                                                                  \
-    "ldr r1, " lowest "\n"                                                                                             \
-    "b " back "b\n" high ": movs r1, r7\n"                                                                             \
+/* What POSITIVE_OUTPUT leaves out, with the sign of the sum in the flags: sums below 0 give -128, whose byte this is. */
+#define CLAMPED_OUTPUT(other, high, back)                                                                              \
+    other ": bpl " high "f\n"                                                                                          \
+    "movs r1, #128\n"                                                                                                  \
+    "b " back "b\n" high ": movs r1, #127\n"                                                                           \
     "b " back "b\n"
 
-/* The outputs of one channel for the sums in r8 and r9. r6: of pixel 0; r2-r5, r7: struct requantization from `high` on. p:
- * digit that the labels start with. */
-#define OUTPUTS(p, distance)                                                                                           \
+/* The outputs of one channel for the sums in r8 and r9. r6: of pixel 0, r7: from there to that of pixel 1; r2-r5: struct
+ * requantization from `high` on. p: digit that the labels start with. */
+#define OUTPUTS(p)                                                                                                     \
     POSITIVE_OUTPUT("r9", p "1", p "2")                                                                                \
-    p "3: ldr r0, " distance "\n"                                                                                      \
-      "strb r1, [r6, r0]\n" POSITIVE_OUTPUT("r8", p "4", p "5") p "6: strb r1, [r6]\n"
+    p "3: strb r1, [r6, r7]\n" POSITIVE_OUTPUT("r8", p "4", p "5") p "6: strb r1, [r6]\n"
 
 /* What OUTPUTS leaves out. */
-#define OTHER_OUTPUTS(p, lowest) CLAMPED_OUTPUT(p "1", p "2", p "3", lowest) CLAMPED_OUTPUT(p "4", p "5", p "6", lowest)
+#define OTHER_OUTPUTS(p) CLAMPED_OUTPUT(p "1", p "2", p "3") CLAMPED_OUTPUT(p "4", p "5", p "6")
 
 /* r1 = the output for a sum and any zero point: to the nearest at each step, halves away from zero at the second. */
 #define SIGNED_OUTPUT(sum)                                                                                             \
@@ -239,18 +239,22 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "isb\n"
 
                    "1: ldr r0, " COUNT "\n" /* a row */
+                   "cmp r0, #0\n"
+                   "bne 7f\n"
+                   "b 50f\n"
+                   "7: ldr r1, " DISTANCE "\n"
+                   "str r1, " FIRST_DISTANCE "\n"
+                   "str r1, " SECOND_DISTANCE "\n"
                    "cmp r0, #1\n"
                    "beq 3f\n"
-                   "bhi 2f\n"
-                   "b 50f\n"
 
                    "2:" RUN_TWO_LANES LOAD_FIRST /* a pair, two channels or twins */
                    "adds r6, r6, r0\n"
                    "mov lr, r6\n"
-                   "mov r6, r12\n" OUTPUTS("1", DISTANCE)
+                   "mov r6, r12\n" OUTPUTS("1")
                    "mov r8, r10\n"
                    "mov r9, r11\n" LOAD_SECOND
-                   "adds r6, r6, r0\n" OUTPUTS("2", DISTANCE)
+                   "adds r6, r6, r0\n" OUTPUTS("2")
                    "ldr r0, " OUTPUT_STEP "\n"
                    "adds r6, r6, r0\n"
                    "mov r12, r6\n"
@@ -259,8 +263,8 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "cmp r6, r0\n"
                    "bne 2b\n"
                    "b 4f\n"
-                   OTHER_OUTPUTS("1", LOWEST)
-                   OTHER_OUTPUTS("2", LOWEST)
+                   OTHER_OUTPUTS("1")
+                   OTHER_OUTPUTS("2")
 
                    "3: ldr r0, " FIRST_BIAS "\n" /* a pair, one channel */
                    "mov r8, r0\n"
@@ -269,7 +273,7 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "blx r0\n" LOAD_FIRST
                    "adds r6, r6, r0\n"
                    "mov lr, r6\n"
-                   "mov r6, r12\n" OUTPUTS("3", DISTANCE)
+                   "mov r6, r12\n" OUTPUTS("3")
                    "ldr r0, " OUTPUT_STEP "\n"
                    "add r12, r0\n"
                    "mov r6, lr\n"
@@ -294,7 +298,7 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "ldr r0, " ROW_STEP "\n"
                    "adds r6, r6, r0\n"
                    "b 1b\n"
-                   OTHER_OUTPUTS("3", LOWEST)
+                   OTHER_OUTPUTS("3")
 
                    "6: add sp, #116\n"
                    "pop {r4-r7}\n"
@@ -341,9 +345,9 @@ __attribute__((naked)) void smg_dot_run_code(SMG_READ_BY_ASSEMBLY const struct s
                    "strb r1, [r6, r0]\n" SIGNED_OUTPUT("r8")
                    "strb r1, [r6]\n"
                    "pop {pc}\n"
-                   "52:" OUTPUTS("6", DISTANCE_1)
+                   "52: ldr r7, " DISTANCE_1 "\n" OUTPUTS("6")
                    "pop {pc}\n"
-                   OTHER_OUTPUTS("6", LOWEST_1)
+                   OTHER_OUTPUTS("6")
                    "9: mov r7, r12\n"
                    "sub sp, #20\n"
                    "ldr r0, " STEP_6 "\n"

@@ -91,7 +91,8 @@ class PairSteps:
         if not is_fast(int(multipliers[channel % len(multipliers)]), int(shifts[channel % len(shifts)])):
             return "by call"
         zero_point = self.network.tensors[self.operator.output].zero_point
-        return "positive" if zero_point == self.operator.activation_min < 0 else "signed"
+        limits = zero_point, self.operator.activation_min, self.operator.activation_max
+        return "positive" if limits == (-128, -128, 127) else "signed"
 
     @property
     def _channels_of_blocks(self) -> int:

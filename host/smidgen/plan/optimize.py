@@ -30,9 +30,9 @@ class Goal(str, Enum):
 
 CYCLES_PER_BLOB_BYTE = 300  # what a byte of weights must save to be spent by BALANCED
 # What one percent more RAM must save, in percent of cycles and blob together, to be spent by BALANCED.
-RAM_WEIGHT = 0.75
+RAM_WEIGHT = 0.85
 SMALL_RAM_WEIGHT = 0.05  # of the first SMALL_RAM_BYTES, which every board has
-SMALL_RAM_BYTES = 8192
+SMALL_RAM_BYTES = 12_000
 
 _COARSE, _FINE = 1.1, 1.02  # from one limit that is tried to the next
 _UNLIMITED = 1 << 20
