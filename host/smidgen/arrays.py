@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,14 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path}: {name!r} is not an array")
     return arrays
+
+
+def as_channels_last(samples: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """Samples [n, C, H, W] (or [n, C, L]) for a model whose own input shape is [1, C, H, W], as [n, H, W, C].
+
+    Samples of another shape, such as channels last already, are returned as they are.
+    """
+    own = tuple(shape[1:])
+    if samples.shape[-len(own) :] != own or samples.ndim not in (len(own), len(own) + 1):
+        return samples
+    return np.ascontiguousarray(np.moveaxis(samples, -len(own), -1))

@@ -19,7 +19,7 @@ from smidgen.blob.reader import read_blob_file
 from smidgen.board_memory import module_memory, usable_heap
 from smidgen.boards import BoardDescription, Evidence
 from smidgen.errors import InputError
-from smidgen.formats.tflite_reader import read_tflite
+from smidgen.formats.reader import READERS, read_model
 from smidgen.packer import pack
 from smidgen.plan.cost import CYCLES, architectures, cost_model
 from smidgen.plan.execution import Execution
@@ -83,7 +83,7 @@ class FitReport:
 
 
 def fit_model(path: str | Path, boards: Sequence[BoardDescription]) -> FitReport:
-    """The report on a .smg file, or on the blob that an int8 .tflite file is packed to by default.
+    """The report on a .smg file, or on the blob that an int8 model file is packed to by default.
 
     Raises InputError (for a float model too, which must be packed first), ModelError or BlobError.
     """
@@ -149,9 +149,9 @@ def predict_latency(blob: Blob, executions: Mapping[int, Execution], board: Boar
 
 
 def _blob(path: Path) -> Blob:
-    if path.suffix != ".tflite":
+    if path.suffix.lower() not in READERS:
         return read_blob_file(path)
-    if not read_tflite(path).is_quantized:
+    if not read_model(path).is_quantized:
         raise InputError(
             f"{path.name} is a float model: pack it first, because quantising it takes calibration data "
             f"(smidgen pack {path.name} --calibration DATA.npz -o OUT.smg), and give the blob"

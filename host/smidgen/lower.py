@@ -55,6 +55,8 @@ class _Lowering:
         metadata = dict(self.graph.metadata)
         if uint8 := metadata.pop("uint8_tensors", None):
             metadata["uint8_tensors"] = [self.indices[name] for name in uint8]
+        if own_shapes := metadata.pop("channels_first", None):
+            metadata["channels_first"] = {str(self.indices[name]): shape for name, shape in own_shapes.items()}
         return n.Network(self.tensors, self.operators, len(inputs), len(outputs), metadata)
 
     def index(self, name: str) -> int:

@@ -19,7 +19,7 @@ from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
 from smidgen.boards import BoardDescription
 from smidgen.errors import InputError, MismatchError
-from smidgen.formats.tflite_reader import read_tflite
+from smidgen.formats.reader import read_model
 from smidgen.graph import Graph
 from smidgen.lower import lower
 from smidgen.network import Network
@@ -65,7 +65,7 @@ def pack(
     explain: bool = False,
     progress: Progress | None = None,
 ) -> Packed:
-    """Pack a .tflite file: int8 models as they are, float models quantised with `calibration` data.
+    """Pack a .tflite or .onnx file: int8 models as they are, float models quantised with `calibration` data.
 
     method: how activation ranges are chosen, one of quantize.RANGE_METHODS; only for float models.
     labels: a file with one label a line, or the labels; as many as the first output has elements.
@@ -79,7 +79,7 @@ def pack(
     MismatchError (a golden output that the packed network does not give).
     """
     path = Path(model)
-    graph = simplify(read_tflite(path))
+    graph = simplify(read_model(path))
     notes: list[str] = []
     was_float = not graph.is_quantized
     if was_float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smidgen.arrays import load_arrays
+from smidgen.arrays import as_channels_last, load_arrays
 from smidgen.errors import InputError
 from smidgen.network import Network, NetworkTensor
 from smidgen.requantization import round_half_away
@@ -41,9 +41,12 @@ def prepare(array: NDArray[Any], network: Network, index: int) -> Int8Array:
     """Samples for input `index` as int8 [samples, *shape].
 
     array: one sample or many (any shape whose size is a multiple of the tensor's). int8 is taken as it is,
-    floats are real values and are quantised, uint8 is accepted where the model file took uint8.
+    floats are real values and are quantised, uint8 is accepted where the model file took uint8. Where the model is
+    channels first, samples in its own shape are rearranged.
     """
     tensor = network.tensors[index]
+    if own_shape := network.metadata.get("channels_first", {}).get(str(index)):
+        array = as_channels_last(array, own_shape)
     if array.size == 0 or array.size % tensor.elements:
         raise InputError(
             f"input {index} takes {tensor.elements} elements a sample (shape {list(tensor.shape)}); "

@@ -14,7 +14,7 @@ from smidgen import oracle
 from smidgen.blob.contents import Blob
 from smidgen.blob.reader import read_blob_file
 from smidgen.errors import InputError, ModelError
-from smidgen.formats.tflite_reader import read_tflite
+from smidgen.formats.reader import read_model
 from smidgen.lower import lower
 from smidgen.network import Kind, Network
 from smidgen.passes import simplify
@@ -100,13 +100,13 @@ def verify_against(
     heap_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Compare the blob at `path` with the int8 .tflite model it was packed from, on the samples in `inputs`.
+    """Compare the blob at `path` with the int8 model it was packed from, on the samples in `inputs`.
 
     The model is run by tflite-micro or tflite-runtime where one of these packages is installed, else by the
     NumPy reference straight from the model file.
     """
     blob = read_blob_file(path)
-    graph = simplify(read_tflite(model))
+    graph = simplify(read_model(model))
     if not graph.is_quantized:
         raise ModelError(f"{model} is a float model; a blob can be verified against an int8 model only")
     samples = load_inputs(inputs, blob.network)
@@ -124,7 +124,7 @@ def _check_same_shapes(packed: Network, model: Network, path: str | Path) -> Non
 
 
 def _expected(model: Path, network: Network, samples: Sequence[list[Int8Array]]) -> tuple[str, list[list[Int8Array]]]:
-    interpreter = oracle.open_interpreter(model.read_bytes())
+    interpreter = oracle.open_interpreter(model.read_bytes()) if model.suffix.lower() == ".tflite" else None
     if interpreter is None or network.metadata.get("uint8_tensors"):
         return "reference", [run_network(network, sample) for sample in samples]
     return interpreter.name, [interpreter.run(sample) for sample in samples]

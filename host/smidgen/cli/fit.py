@@ -25,7 +25,7 @@ FITS_NOWHERE = 7  # exit code
 @click.option("--all-boards", is_flag=True, help="All boards on a cable.")
 @json_option
 def fit(model: Path, names: tuple[str, ...], all_boards: bool, as_json: bool) -> None:
-    """Predict latency, RAM and flash of MODEL (.smg, or int8 .tflite) on boards, before anything is uploaded.
+    """Predict latency, RAM and flash of MODEL (.smg, or int8 .tflite or .onnx) on boards, before anything is uploaded.
 
     Exit code 7 if it fits on none of the boards that were asked for. '~' marks projections and estimates.
     """

@@ -56,7 +56,7 @@ def pack(
     labels: Path | None, golden: Path | None, golden_count: int | None,
     keep_channels: bool, optimize: str, board: str | None, explain: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Pack MODEL (.tflite) into one blob: quantise if it is a float model, plan memory, compress weights."""
+    """Pack MODEL (.tflite, .onnx) into one blob: quantise if it is a float model, plan memory, compress weights."""
     with progress_bar() as progress:
         packed = packer.pack(
             model, calibration=calibration, calibration_scale=calibration_scale, method=method, labels=labels,

@@ -19,7 +19,7 @@ from smidgen.errors import MismatchError
 @click.option(
     "--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output).  [default: those in BLOB]"
 )
-@click.option("--against", type=FILE, help="The int8 .tflite model that BLOB was packed from.")
+@click.option("--against", type=FILE, help="The int8 model (.tflite, .onnx) that BLOB was packed from.")
 @click.option("--input", "inputs", type=FILE, help="Samples for --against (.npy or .npz).")
 @port_option
 @heap_option

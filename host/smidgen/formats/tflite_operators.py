@@ -10,6 +10,7 @@ import numpy as np
 import tflite
 
 from smidgen import graph as g
+from smidgen.formats.refused import Refused
 
 DTYPES: dict[int, Any] = {
     tflite.TensorType.FLOAT32: np.float32,
@@ -25,10 +26,6 @@ _ACTIVATION_NAMES = {
     value: name for name, value in vars(tflite.ActivationFunctionType).items() if isinstance(value, int)
 }
 _MAX_RANK = 4
-
-
-class Refused(Exception):
-    """Why one operator cannot be run."""
 
 
 @dataclass

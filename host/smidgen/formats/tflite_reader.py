@@ -16,7 +16,8 @@ import tflite
 
 from smidgen import graph as g
 from smidgen.errors import InputError, ModelError
-from smidgen.formats.tflite_operators import BUILDERS, DTYPES, OperatorContext, Refused, dtype_name
+from smidgen.formats.refused import Refused
+from smidgen.formats.tflite_operators import BUILDERS, DTYPES, OperatorContext, dtype_name
 from smidgen.formats.unsupported import OperatorProblem, UnsupportedModelError
 
 _OPERATOR_NAMES = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smidgen.arrays import SINGLE, load_arrays
+from smidgen.arrays import SINGLE, as_channels_last, load_arrays
 from smidgen.errors import InputError
 from smidgen.graph import Graph, Tensor
 
@@ -65,6 +65,13 @@ def as_calibration(
     """The same from arrays: one array for a model with one input, or arrays by name. `label` names them in messages."""
     if not isinstance(arrays, Mapping):
         arrays = {_only_input(graph, label): np.asarray(arrays)}
+    own_shapes = graph.metadata.get("channels_first", {})
+    arrays = {
+        key: as_channels_last(array, next(iter(own_shapes.values()))) if len(own_shapes) == 1
+        else as_channels_last(array, own_shapes[key]) if key in own_shapes
+        else array
+        for key, array in arrays.items()
+    }  # fmt: skip
     inputs = {}
     for name in graph.inputs:
         array = _choose(arrays, graph, name, label)
