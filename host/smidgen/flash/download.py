@@ -22,7 +22,8 @@ TIMEOUT_SECONDS = 300.0
 LOGGER = logging.getLogger(__name__)
 
 _SUFFIXES = {FlashMethod.UF2: ".uf2", FlashMethod.ESPTOOL: ".bin"}
-_VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?(?:-preview)?)")
+_VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?)")
+_IN_FILE_NAME = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-preview(?:\.\d+)?)?")  # a preview with the number of its build
 # mpflash has no `python -m`; this is what its console script runs.
 _COMMAND = [sys.executable, "-c", "from mpflash.cli_main import mpflash; mpflash()", "--no-interactive", "download"]
 
@@ -98,10 +99,7 @@ def _find(folder: Path, board: BoardDescription, version: str | None, preview: b
     found: dict[tuple[int, ...], Path] = {}
     for path in sorted(folder.glob(f"*/{prefix}*{suffix}")):
         text = path.name[len(prefix) : -len(suffix)]
-        match = _VERSION.match(text)
-        if match is None or (version is not None and text != version):
-            continue
-        if version is None and (PREVIEW in text) != preview:
-            continue
-        found[tuple(int(number) for number in re.findall(r"\d+", text))] = path
+        wanted = text == version if version else (PREVIEW in text) == preview
+        if wanted and _IN_FILE_NAME.fullmatch(text):
+            found[tuple(int(number) for number in re.findall(r"\d+", text))] = path
     return found[max(found)] if found else None
