@@ -12,8 +12,8 @@ BANNER = b"MicroPython v1.25.0 on 2025-04-15; a board for tests\0"
 
 
 def payload(pages: int) -> bytes:
-    """Bytes that differ from page to page, with MicroPython's banner among them, across the border of two pages."""
-    data = b"".join(hashlib.sha256(bytes([page & 255, page >> 8])).digest() * 8 for page in range(pages))
+    """Bytes that do not repeat, with MicroPython's banner among them, across the border of two pages."""
+    data = b"".join(hashlib.sha256(part.to_bytes(4, "little")).digest() for part in range(8 * pages))
     return data[:240] + BANNER + data[240 + len(BANNER) :]
 
 
@@ -33,19 +33,18 @@ def uf2(data: bytes, family: int = RP2040, start: int = FLASH_START) -> bytes:
 
 def esp_image(chip: str, data: bytes, **header: int) -> bytes:
     """An image for `chip` that carries `data`, with checksum and SHA-256. header: fields of esptool's image class."""
-    from esptool.bin_image import ImageSegment
+    from esptool.bin_image import ELFSection
     from esptool.targets import CHIP_DEFS
 
     from smidgen.flash.esptool_package import esptool_messages
 
     rom = CHIP_DEFS[chip]
     image = rom.BOOTLOADER_IMAGE()
-    image.chip_id = rom.IMAGE_CHIP_ID
     image.max_rev_full = 65535
     for name, value in header.items():
         setattr(image, name, value)
     with esptool_messages():
-        image.segments.append(ImageSegment(0x3FFF0000, data.ljust(-(-len(data) // 4) * 4, b"\0")))
+        image.segments.append(ELFSection(b"data", 0x3FFF0000, data.ljust(-(-len(data) // 4) * 4, b"\0"), flags=0))
         return bytes(image.save(None))
 
 
@@ -71,7 +70,7 @@ def esp_firmware(
     offset: int,
     *,
     application_chip: str | None = None,
-    size: int = 60_000,
+    size: int = 200_000,
     partitions: Sequence[tuple[str, int, int, int, int]] = PARTITIONS,
     **header: int,
 ) -> bytes:

@@ -160,6 +160,14 @@ def test_no_micropython_behind_the_port(bench: Bench) -> None:
         bench.flash()
 
 
+def test_a_firmware_that_cannot_say_what_is_in_its_flash(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> str:
+        raise BoardError("ImportError: no module named 'uctypes'", "Traceback")
+
+    monkeypatch.setattr("smidgen.flash.execute.flash_digest", failing)
+    assert bench.flash().written
+
+
 def test_no_bootloader_function(bench: Bench) -> None:
     bench.running.has_bootloader = False
     with pytest.raises(FlashError, match=r"has no machine\.bootloader\(\).*Hold BOOTSEL"):

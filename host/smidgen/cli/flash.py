@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
+from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from smidgen.cli.options import json_option
@@ -57,10 +57,8 @@ def flash(
         )
     with _log_shown(), progress_bar() as progress:
         plan = plan_flash(board, firmware, port, volume=volume, erase=erase, baud=baud, progress=progress)
-    if not as_json:
-        results.print(_table(plan), soft_wrap=True)
-    elif asks:
-        messages.print(_table(plan), soft_wrap=True)
+    if asks or not as_json:
+        _show(plan, messages if as_json else results)
     if dry_run:
         if as_json:
             print_json({"plan": plan.as_dict(), "result": None})
@@ -78,10 +76,7 @@ def flash(
         messages.print(f"[bold yellow]warning:[/] {escape(result.warning)}", soft_wrap=True)
 
 
-def _table(plan: FlashPlan) -> Table:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+def _show(plan: FlashPlan, console: Console) -> None:
     version = f", MicroPython {plan.version}" if plan.version else ""
     rows = {
         "board": f"{plan.board.name}: {plan.board.title}, {plan.board.chip}",
@@ -90,11 +85,11 @@ def _table(plan: FlashPlan) -> Table:
         "SHA-256": plan.firmware.sha256,
         "size": bytes_text(len(plan.firmware.data)),
         "written": _ranges(plan.written),
-        "erased": f"{'all of it' if plan.erase else _ranges(plan.erased)}; {plan.consequence}",
+        "erased": "all of the flash" if plan.erase else _ranges(plan.erased),
+        "files": plan.consequence,
     }
     for name, value in rows.items():
-        table.add_row(name, Text(value))
-    return table
+        console.print(Text(f"{name:<10}", "bold") + Text(value), soft_wrap=True)
 
 
 def _ranges(ranges: tuple[tuple[int, int], ...]) -> str:

@@ -114,8 +114,10 @@ def _partitions(data: bytes, start: int, name: str, board: BoardDescription) -> 
             if entry[16:32] != hashlib.md5(data[start:position]).digest():
                 raise InputError(f"the partition table in {name} is damaged: its MD5 is wrong; download it again")
             return
-        if len(entry) < _PARTITION.size or entry[:2] != _PARTITION_MAGIC:
+        if entry == b"\xff" * _PARTITION.size:
             return
+        if len(entry) < _PARTITION.size or entry[:2] != _PARTITION_MAGIC:
+            raise InputError(f"the partition table in {name} is damaged; download it again")
         _, kind, _, offset, size, label, _ = _PARTITION.unpack(entry)
         yield Partition(label.rstrip(b"\0").decode(errors="replace"), kind, offset, size)
         position += _PARTITION.size

@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from smidgen.errors import BoardError
+from smidgen.errors import BoardError, BoardTimeout
 from smidgen.flash.bootsel import check_chip, enter_bootloader, flash_digest, wait_for_volume
 from smidgen.flash.comeback import wait_for_board
 from smidgen.flash.esp_flash import write_image
@@ -18,7 +18,7 @@ from smidgen.flash.system import Progress, System, never
 from smidgen.flash.uf2 import Uf2Image
 from smidgen.flash.volume import Volume
 from smidgen.flash.volume_copy import REVIVE, copy_image
-from smidgen.link.session import BoardInfo
+from smidgen.link.session import Board, BoardInfo
 
 LOGGER = logging.getLogger(__name__)
 
@@ -97,10 +97,20 @@ def _leave_micropython(plan: FlashPlan, image: Uf2Image, progress: Progress, sys
         ) from error
     with session:
         check_chip(session, plan.board)
-        if not plan.erase and flash_digest(session, image) == hashlib.sha256(image.payload).hexdigest():
+        if not plan.erase and _is_there(session, image):
             return None
         enter_bootloader(session)
     return wait_for_volume(plan.board, before, system, progress)
+
+
+def _is_there(session: Board, image: Uf2Image) -> bool:
+    try:
+        return flash_digest(session, image) == hashlib.sha256(image.payload).hexdigest()
+    except BoardTimeout:
+        raise
+    except BoardError as error:
+        LOGGER.debug("the board cannot say what is in its flash: %s", error)
+        return False
 
 
 def _wait_until_gone(volume: Volume, progress: Progress, system: System) -> None:

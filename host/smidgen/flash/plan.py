@@ -49,10 +49,10 @@ class FlashPlan:
 
     @property
     def consequence(self) -> str:
-        """For whom the addresses say nothing."""
+        """What becomes of the files on the board."""
         if self.erase:
-            return "all of the flash is erased, with all files on the board"
-        files = "files on the board stay if the new firmware has its file system where the old one had it"
+            return "all files on the board are lost"
+        files = "stay, if the new firmware has its file system where the old one had it"
         return f"{files}; saved settings (NVS) do not" if isinstance(self.image, EspImage) else files
 
     @property
