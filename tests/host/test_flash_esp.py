@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import serial
 from flash_files import PARTITIONS, esp_firmware, esp_image
 from flash_rig import EspBootRom, FakeSession, Rig
 from hypothesis import given, settings
@@ -20,7 +23,7 @@ from esp32_mock_bootloader.server import FlashImage
 from esptool import cmds
 
 from smidgen.boards import BoardDescription, find_board
-from smidgen.errors import InputError
+from smidgen.errors import BoardError, InputError
 from smidgen.flash import FlashError, FlashState, UsbPort, esp_flash, esptool_package, execute, plan_flash
 from smidgen.flash.esp_image import read_esp_image
 
@@ -235,8 +238,10 @@ def test_the_link_is_cut_at_every_tenth(bench: Bench, sent_in_all: list[int], te
     state = caught.value.state
     assert ("survives: run the same command again" in str(caught.value)) == (state is FlashState.HALF_WRITTEN)
     assert ("Nothing was written" in str(caught.value)) == (state is FlashState.UNTOUCHED)
-    assert (set(flash.data) == {0xFF}) == (tenth == 0)
-    assert state is (FlashState.HALF_WRITTEN if tenth else FlashState.UNTOUCHED)
+    if set(flash.data) != {0xFF}:
+        assert state is FlashState.HALF_WRITTEN
+    if tenth in (0, 9):  # between them, the helper program and the first block are on their way
+        assert state is (FlashState.HALF_WRITTEN if tenth else FlashState.UNTOUCHED)
     with EspBootRom("esp32c3", flash) as rom:
         bench.flash(rom)
     assert flash.read(0, len(IMAGE)) == IMAGE
@@ -261,10 +266,51 @@ def test_verification_fails(bench: Bench) -> None:
 def test_nobody_answers(bench: Bench, tmp_path: Path) -> None:
     with EspBootRom("esp32c3") as rom:
         port = rom.port
-    plan = plan_flash("esp32c3", bench.firmware, port, system=bench.system)
-    with pytest.raises(FlashError, match=f"no boot ROM answered on {port}.*Hold the BOOT button") as caught:
-        execute(plan, system=bench.system)
+    with pytest.raises(BoardError, match=f"there is no port {port}"):
+        plan_flash("esp32c3", bench.firmware, port, system=bench.system)
+    master, slave = os.openpty()
+    try:
+        port = os.ttyname(slave)
+        plan = plan_flash("esp32c3", bench.firmware, port, system=bench.system)
+        with pytest.raises(FlashError, match=f"no boot ROM answered on {port}.*hold the BOOT button") as caught:
+            execute(plan, system=bench.system)
+    finally:
+        os.close(master)
+        os.close(slave)
     assert caught.value.state is FlashState.UNTOUCHED
+
+
+def test_another_program_has_the_port(bench: Bench) -> None:
+    said = pytest.raises(FlashError, match=r"cannot be opened.*Another program has it open")
+    with EspBootRom("esp32c3") as rom, serial.Serial(rom.port, exclusive=True), said as caught:
+        bench.flash(rom)
+    assert caught.value.state is FlashState.UNTOUCHED
+
+
+def test_no_permission(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise serial.SerialException(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(serial.Serial, "open", refuse)
+    with EspBootRom("esp32c3") as rom, pytest.raises(FlashError, match="You may not use it: on Linux"):
+        bench.flash(rom)
+
+
+def test_interrupted(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The state is said, and a second run succeeds."""
+    flash = FlashImage()
+    with EspBootRom("esp32c3", flash) as rom:
+        plan = plan_flash("esp32c3", bench.firmware, rom.port, system=bench.system)
+
+        def interrupt(what: str, done: int, total: int) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            execute(plan, interrupt, bench.system)
+    assert "half written" in caplog.text
+    with EspBootRom("esp32c3", flash) as rom:
+        bench.flash(rom)
+    assert flash.read(0, len(IMAGE)) == IMAGE
 
 
 def test_ports(bench: Bench) -> None:
@@ -300,4 +346,4 @@ def test_the_command_is_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -
 def test_esptool_is_not_installed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(esptool_package.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"takes esptool.*pip install 'smidgen\[flash\]'"):
-        plan_flash("esp32c3", bench.firmware, "/dev/ttyUSB0", system=bench.system)
+        plan_flash("esp32c3", bench.firmware, system=bench.system)

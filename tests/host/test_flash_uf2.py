@@ -196,6 +196,16 @@ def test_vanishing_early(rom: UsbBootRom) -> None:
     assert "BOOTSEL" in str(caught.value)
 
 
+def test_interrupted(rom: UsbBootRom, caplog: pytest.LogCaptureFixture) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copy_image(read_uf2(IMAGE, "x.uf2", PICO), rom.volume, interrupt, chunk_bytes=4096)
+    assert "half written" in caplog.text
+    assert "run the same command again" in caplog.text
+
+
 def test_no_room(rom: UsbBootRom, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 1, 99))

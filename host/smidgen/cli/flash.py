@@ -78,8 +78,10 @@ def flash(
 
 def _show(plan: FlashPlan, console: Console) -> None:
     version = f", MicroPython {plan.version}" if plan.version else ""
+    chip = plan.board.chip
+    title = plan.board.title if chip in plan.board.title else f"{plan.board.title}, {chip}"
     rows = {
-        "board": f"{plan.board.name}: {plan.board.title}, {plan.board.chip}",
+        "board": f"{plan.board.name}: {title}",
         "volume" if plan.target.volume else "port": str(plan.target),
         "firmware": f"{plan.firmware.path}{version}",
         "SHA-256": plan.firmware.sha256,

@@ -9,7 +9,7 @@ esptool (extra `flash`) is needed for Espressif chips, mpflash (extra `download`
 
 from __future__ import annotations
 
-from smidgen.flash.execute import FlashResult, execute
+from smidgen.flash.execution import FlashResult, execute
 from smidgen.flash.plan import FlashPlan, plan_flash
 from smidgen.flash.state import FlashError, FlashState
 from smidgen.flash.system import Progress, System, UsbPort

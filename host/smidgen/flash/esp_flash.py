@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import struct
 from typing import Any
@@ -9,17 +10,19 @@ from typing import Any
 from smidgen.boards import BoardDescription
 from smidgen.flash.esp_image import EspImage, chip_name
 from smidgen.flash.esptool_package import esptool_messages
-from smidgen.flash.state import FlashError, FlashState
+from smidgen.flash.state import INTERRUPTED, FlashError, FlashState
 from smidgen.flash.system import Progress
 
 LOGGER = logging.getLogger(__name__)
 
 DEFAULT_BAUD = 460800  # what MicroPython's own instructions use
 CONNECT_ATTEMPTS = 3
-BY_HAND = (
-    "Hold the BOOT button, press and release RESET, let go of BOOT, and run the command again; close other programs "
-    "that use the port."
-)
+BY_HAND = "If the chip does not answer: hold the BOOT button, press and release RESET, let go of BOOT, and try again."
+_OPENING: dict[int | None, str] = {  # by the error of the operating system
+    errno.EACCES: "You may not use it: on Linux, add yourself to its group (often dialout) and log in again.",
+    errno.EAGAIN: "Another program has it open: close that one first.",
+    errno.EBUSY: "Another program has it open: close that one first.",
+}
 _WRITING = ("erase_flash", "flash_begin", "flash_defl_begin")  # methods of esptool with which writing begins
 
 
@@ -45,7 +48,7 @@ def write_image(
             raise FlashError(f"esptool stopped on {port}: {error}", state, BY_HAND) from error
         except KeyboardInterrupt:
             if wrote.begun:
-                LOGGER.warning("interrupted while writing: run the same command again, the boot ROM survives")
+                LOGGER.warning(INTERRUPTED)
             raise
         finally:
             _restart(chip)
@@ -82,7 +85,9 @@ def _connect(port: str) -> Any:
     try:
         return detect_chip(port, connect_attempts=CONNECT_ATTEMPTS)
     except _esptool_errors() as error:
-        raise FlashError(f"no boot ROM answered on {port}: {error}", FlashState.UNTOUCHED, BY_HAND) from error
+        advice = _OPENING.get(getattr(error.__context__, "errno", None))
+        reason = f"{port} cannot be opened" if advice else f"no boot ROM answered on {port}: {error}"
+        raise FlashError(reason, FlashState.UNTOUCHED, advice or BY_HAND) from error
 
 
 def _check_chip(chip: Any, board: BoardDescription, port: str) -> None:

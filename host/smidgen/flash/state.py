@@ -33,6 +33,9 @@ class FlashError(BoardError):
         self.state = state
 
 
+INTERRUPTED = f"Interrupted while writing. {CONSEQUENCES[FlashState.HALF_WRITTEN]}"
+
+
 def _sentence(reason: str) -> str:
     reason = " ".join(reason.split())
     return reason if reason.endswith((".", "!", "?")) else reason + "."

@@ -57,6 +57,8 @@ def _named(port: str, ports: list[UsbPort]) -> str:
     if is_virtual(port):
         raise InputError(f"{port} is a virtual board, which needs no flashing: use it as it is")
     if not port.startswith(SERIAL_PREFIX):
+        if port.startswith("/") and not Path(port).exists():
+            raise BoardError(f"there is no port {port}; plug the board in, or give the port that it has now")
         return port
     serial_number = port.removeprefix(SERIAL_PREFIX)
     for candidate in ports:

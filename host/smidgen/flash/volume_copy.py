@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 
-from smidgen.flash.state import FlashError, FlashState
+from smidgen.flash.state import INTERRUPTED, FlashError, FlashState
 from smidgen.flash.system import Progress
 from smidgen.flash.uf2 import Uf2Image
 from smidgen.flash.volume import Volume
+
+LOGGER = logging.getLogger(__name__)
 
 FILE_NAME = "FIRMWARE.UF2"
 CHUNK_BYTES = 64 * 1024  # written and flushed at once, so that progress and errors are those of the board
@@ -39,6 +42,9 @@ def copy_image(image: Uf2Image, volume: Volume, progress: Progress, chunk_bytes:
                 raise _failed(volume, done, image, reason)
             done = end
             progress(WHAT, done, len(image.data))
+    except KeyboardInterrupt:
+        LOGGER.warning(INTERRUPTED)
+        raise
     finally:
         _close(descriptor)
     progress(WHAT, len(image.data), len(image.data))
