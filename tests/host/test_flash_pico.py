@@ -154,6 +154,12 @@ def test_another_chip_behind_the_port(bench: Bench) -> None:
     assert bench.ports[0].device == PORT
 
 
+def test_another_board_with_the_same_chip(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.running.info = FakeSession(machine="Raspberry Pi Pico W with RP2040").info
+    assert bench.flash().written
+    assert "calls itself Raspberry Pi Pico W with RP2040; this is firmware for Raspberry Pi Pico" in caplog.text
+
+
 def test_no_micropython_behind_the_port(bench: Bench) -> None:
     bench.answers.clear()
     with pytest.raises(FlashError, match=r"no MicroPython answers on /dev/null.*Hold BOOTSEL"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from smidgen.boards import BoardDescription
 from smidgen.errors import BoardError, BoardTimeout
 from smidgen.flash.state import FlashError, FlashState
@@ -9,6 +11,8 @@ from smidgen.flash.system import Progress, System
 from smidgen.flash.uf2 import Uf2Image
 from smidgen.flash.volume import Volume
 from smidgen.link.session import Board
+
+LOGGER = logging.getLogger(__name__)
 
 VOLUME_SECONDS = 20.0  # for the drive to appear; a desktop mounts it in one to five
 POLL_SECONDS = 0.2
@@ -37,12 +41,14 @@ def flash_digest(session: Board, image: Uf2Image) -> str:
 
 
 def check_chip(session: Board, board: BoardDescription) -> None:
-    """FlashError if the MicroPython that answers runs on another chip."""
+    """FlashError if the MicroPython that answers runs on another chip. Another board with the chip is logged."""
     machine = session.hello().machine
     if board.chip.lower() not in machine.lower():
         raise FlashError(
             f"the board on {session.port} is a {machine}, and {board.name} has {board.chip}", FlashState.UNTOUCHED
         )
+    if not machine.startswith(f"{board.title} with "):
+        LOGGER.warning("the board on %s calls itself %s; this is firmware for %s", session.port, machine, board.title)
 
 
 def enter_bootloader(session: Board) -> None:
