@@ -14,7 +14,7 @@ from smidgen.boards import find_board
 from smidgen.errors import InputError
 from smidgen.flash import download
 from smidgen.flash.download import FOLDER_VARIABLE, is_version
-from smidgen.flash.firmware import Firmware, load_firmware
+from smidgen.flash.firmware import Firmware, load_firmware, release
 
 PICO = find_board("pico")
 
@@ -126,6 +126,13 @@ def test_version_in_the_firmware(tmp_path: Path) -> None:
     assert firmware.version(b"...MicroPython v1.27.0-preview.300.gabc on 2025-01-01") == "1.27.0-preview"
     assert firmware.version(b"MicroPython") == "1.20.0"
     assert Firmware(tmp_path / "firmware.uf2", b"").version(b"") is None
+
+
+def test_releases() -> None:
+    versions = ["1.9.4", "1.25.0-preview", "1.25", "1.25.1", "1.100"]
+    assert sorted(versions[::-1], key=release) == versions
+    assert release("1.25") == release("1.25.0")
+    assert release("x") == (0, 0, 0, True)
 
 
 def test_the_command_line_is_that_of_mpflash() -> None:

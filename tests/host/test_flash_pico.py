@@ -221,6 +221,12 @@ def test_another_version_answers(bench: Bench) -> None:
     assert "is MicroPython 1.25.0, and the board says that it runs 1.24.1" in result.warning
 
 
+def test_firmware_that_is_too_old_for_smidgen(bench: Bench) -> None:
+    assert bench.plan().warning == ""
+    bench.firmware.write_bytes(uf2(payload(300).replace(b"v1.25.0", b"v1.23.0")))
+    assert bench.plan().warning == "this firmware is MicroPython 1.23.0, and smidgen needs 1.24 or newer on pico"
+
+
 def test_erase_writes_all_of_the_flash(bench: Bench) -> None:
     plan = bench.plan(erase=True)
     assert plan.erased == plan.written == ((0x10000000, 0x10200000),)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
@@ -35,7 +36,9 @@ from smidgen.flash.esp_flash import DEFAULT_BAUD
 @click.option("--dry-run", is_flag=True, help="Show the plan only.")
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")
 @json_option
+@click.pass_context
 def flash(
+    context: click.Context,
     board: str,
     firmware: str | None,
     port: str | None,
@@ -50,12 +53,14 @@ def flash(
 
     Shows what it is going to do and asks first. SMIDGEN_VOLUMES names a folder to look for drives in.
     """
+    if volume is not None and context.get_parameter_source("port") is ParameterSource.ENVIRONMENT:
+        port = None  # a default for all commands, and this one has been told better
     asks = not (dry_run or yes)
     if asks and not sys.stdin.isatty():
         raise click.UsageError(
             "flash asks before it writes, and there is no terminal to ask on: add --yes, or --dry-run to see the plan"
         )
-    with _log_shown(), progress_bar() as progress:
+    with _warnings_shown(), progress_bar() as progress:
         plan = plan_flash(board, firmware, port, volume=volume, erase=erase, baud=baud, progress=progress)
     if asks or not as_json:
         _show(plan, messages if as_json else results)
@@ -66,14 +71,13 @@ def flash(
     if asks and not click.confirm("Write this to the board?", err=True):
         note("nothing was written")
         raise click.Abort
-    with _log_shown(), progress_bar() as progress:
+    with _warnings_shown(), progress_bar() as progress:
         result = execute(plan, progress)
     if as_json:
         print_json({"plan": plan.as_dict(), "result": result.as_dict()})
     else:
         results.print(result.sentence, soft_wrap=True)
-    if result.warning:
-        messages.print(f"[bold yellow]warning:[/] {escape(result.warning)}", soft_wrap=True)
+    _warn(result.warning)
 
 
 def _show(plan: FlashPlan, console: Console) -> None:
@@ -90,29 +94,34 @@ def _show(plan: FlashPlan, console: Console) -> None:
         "erased": "all of the flash" if plan.erase else _ranges(plan.erased),
         "files": plan.consequence,
     }
+    if plan.command:
+        rows["by hand"] = plan.command
     for name, value in rows.items():
         console.print(Text(f"{name:<10}", "bold") + Text(value), soft_wrap=True)
+    _warn(plan.warning)
+
+
+def _warn(message: str) -> None:
+    if message:
+        messages.print(f"[bold yellow]warning:[/] {escape(message)}", soft_wrap=True)
 
 
 def _ranges(ranges: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(f"0x{start:08x} to 0x{end - 1:08x} ({bytes_text(end - start)})" for start, end in ranges)
 
 
-class _Notes(logging.Handler):
-    """What the package logs, on stderr."""
+class _Warnings(logging.Handler):
+    """What the package warns of, on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        note(record.getMessage())
+        _warn(record.getMessage())
 
 
 @contextmanager
-def _log_shown() -> Iterator[None]:
-    logger, handler = logging.getLogger("smidgen.flash"), _Notes(logging.INFO)
-    level = logger.level
+def _warnings_shown() -> Iterator[None]:
+    logger, handler = logging.getLogger("smidgen.flash"), _Warnings(logging.WARNING)
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(level)

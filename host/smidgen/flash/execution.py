@@ -12,6 +12,7 @@ from smidgen.flash.bootsel import check_chip, enter_bootloader, flash_digest, wa
 from smidgen.flash.comeback import wait_for_board
 from smidgen.flash.esp_flash import write_image
 from smidgen.flash.esp_image import EspImage
+from smidgen.flash.firmware import release
 from smidgen.flash.plan import FlashPlan
 from smidgen.flash.state import FlashError, FlashState
 from smidgen.flash.system import Progress, System, never
@@ -129,15 +130,9 @@ def _wait_until_gone(volume: Volume, progress: Progress, system: System) -> None
 
 
 def _warning(plan: FlashPlan, info: BoardInfo) -> str:
-    if plan.version is not None and _release(plan.version) != _release(info.version):
+    if plan.version is not None and release(plan.version) != release(info.version):
         return (
             f"{plan.firmware.path.name} is MicroPython {plan.version}, and the board says that it runs {info.version}: "
             "is this the board that was flashed?"
         )
     return ""
-
-
-def _release(version: str) -> tuple[str, ...]:
-    """What two spellings of a version have in common: '1.25' is '1.25.0'."""
-    number, _, suffix = version.partition("-")
-    return (*(number.split(".") + ["0"])[:3], suffix)

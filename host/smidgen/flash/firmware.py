@@ -61,3 +61,10 @@ def _read(path: Path) -> bytes:
     if not data:
         raise InputError(f"{path} is empty; download it again")
     return data
+
+
+def release(version: str) -> tuple[int, int, int, bool]:
+    """To compare versions as boards and files spell them: '1.25' is '1.25.0', a preview comes before its release."""
+    number, _, suffix = version.partition("-")
+    parts = [int(part) if part.isdecimal() else 0 for part in (*number.split("."), "0", "0")[:3]]
+    return parts[0], parts[1], parts[2], not suffix

@@ -12,11 +12,14 @@ from smidgen.errors import InputError
 from smidgen.flash.esp_flash import DEFAULT_BAUD
 from smidgen.flash.esp_image import EspImage, read_esp_image
 from smidgen.flash.esptool_package import require_esptool
-from smidgen.flash.firmware import Firmware, load_firmware
+from smidgen.flash.firmware import Firmware, load_firmware, release
 from smidgen.flash.system import Progress, System, never
 from smidgen.flash.target import Target, find_target
 from smidgen.flash.uf2 import SECTOR_BYTES, Uf2Image, erasing, read_uf2
 from smidgen.flash.volume_copy import FILE_NAME
+from smidgen.link.natmod import OLDEST_MICROPYTHON
+
+_OLDEST_BY_NATMOD = {"rv32imc": (1, 25)}  # of MicroPython, where it learned to load native code later than elsewhere
 
 Ranges = tuple[tuple[int, int], ...]  # (first, one past the last), ascending
 
@@ -56,6 +59,17 @@ class FlashPlan:
         return f"{files}; saved settings (NVS) do not" if isinstance(self.image, EspImage) else files
 
     @property
+    def warning(self) -> str:
+        """Why smidgen itself would not run with this firmware; empty if it will, or nobody knows."""
+        oldest = _OLDEST_BY_NATMOD.get(self.board.natmod, OLDEST_MICROPYTHON)
+        if self.version is None or release(self.version)[:2] >= oldest:
+            return ""
+        return (
+            f"this firmware is MicroPython {self.version}, and smidgen needs {'.'.join(map(str, oldest))} or newer on "
+            f"{self.board.name}"
+        )
+
+    @property
     def command(self) -> str:
         """What does the same by hand."""
         if isinstance(self.image, EspImage):
@@ -83,6 +97,7 @@ class FlashPlan:
             "written": [list(span) for span in self.written],
             "erased": None if self.erase else [list(span) for span in self.erased],
             "command": self.command or None,
+            "warning": self.warning or None,
         }
 
 
