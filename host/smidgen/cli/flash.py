@@ -49,7 +49,7 @@ def flash(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Put MicroPython on BOARD (smidgen boards lists them), and say what runs then.
+    """Put MicroPython on BOARD, and say what runs then. smidgen boards lists the boards.
 
     Shows what it is going to do and asks first. SMIDGEN_VOLUMES names a folder to look for drives in.
     """

@@ -23,6 +23,8 @@ _OPENING: dict[int | None, str] = {  # by the error of the operating system
     errno.EAGAIN: "Another program has it open: close that one first.",
     errno.EBUSY: "Another program has it open: close that one first.",
 }
+# What esptool raises when a chip or a cable fails: its FatalError is a RuntimeError, serial.SerialException an OSError.
+_ESPTOOL_ERRORS = (RuntimeError, OSError, struct.error)
 _WRITING = ("erase_flash", "flash_begin", "flash_defl_begin")  # methods of esptool with which writing begins
 
 
@@ -43,7 +45,7 @@ def write_image(
             _check_flash(chip, image, board)
             wrote.watch(chip)
             _write(chip, image, erase)
-        except _esptool_errors() as error:
+        except _ESPTOOL_ERRORS as error:
             state = FlashState.HALF_WRITTEN if wrote.begun else FlashState.UNTOUCHED
             raise FlashError(f"esptool stopped on {port}: {error}", state, BY_HAND) from error
         except KeyboardInterrupt:
@@ -73,18 +75,13 @@ class _WriteWatch:
         return noting
 
 
-def _esptool_errors() -> tuple[type[Exception], ...]:
-    """What esptool raises when a chip or a cable fails. Its FatalError is a RuntimeError, as others of its are."""
-    return (RuntimeError, OSError, struct.error)  # serial.SerialException is an OSError
-
-
 def _connect(port: str) -> Any:
     """esptool's loader for the chip on `port`, whichever it is; it is in its boot ROM then."""
     from esptool.cmds import detect_chip
 
     try:
         return detect_chip(port, connect_attempts=CONNECT_ATTEMPTS)
-    except _esptool_errors() as error:
+    except _ESPTOOL_ERRORS as error:
         advice = _OPENING.get(getattr(error.__context__, "errno", None))
         reason = f"{port} cannot be opened" if advice else f"no boot ROM answered on {port}: {error}"
         raise FlashError(reason, FlashState.UNTOUCHED, advice or BY_HAND) from error
@@ -142,10 +139,10 @@ def _restart(chip: Any) -> None:
 
     try:
         reset_chip(chip, "hard-reset")
-    except _esptool_errors() as error:
+    except _ESPTOOL_ERRORS as error:
         LOGGER.debug("the chip could not be reset: %s", error)
     finally:
         try:
             chip._port.close()
-        except _esptool_errors() as error:
+        except _ESPTOOL_ERRORS as error:
             LOGGER.debug("the port could not be closed: %s", error)
