@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,15 +26,15 @@ from smidgen.link.board_model import BoardModel
 from smidgen.link.layout import BlobLayout, read_layout
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import (
-    VIRTUAL_BOARDS,
     ProcessBoard,
     VirtualPicoBoard,
     VirtualUnixBoard,
     create_virtual_board,
     is_virtual,
 )
+from smidgen.ports.names import default_port, resolve
 
-LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' file system is not at "/"
+LIBRARY = natmod.LIBRARY
 
 INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
 HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
@@ -57,21 +56,22 @@ class BoardInfo:
     smidgen_problem: str | None
 
 
-def connect(port: str, *, timeout: float | None = None, baudrate: int = 115200, heap_bytes: int | None = None) -> Board:
-    """A session with the board on `port`: the path of a serial port, or the name of a virtual board.
+def connect(
+    port: str | None = None, *, timeout: float | None = None, baudrate: int = 115200, heap_bytes: int | None = None
+) -> Board:
+    """A session with the board on `port`, to be used in a `with` statement or closed.
 
+    port: "auto" (the only board that is plugged in), "id:SERIAL" (the one with this USB serial number), the path of a
+    serial port, an address (socket://HOST:PORT, rfc2217://HOST:PORT), or a virtual board ("sim:unix"). None: what the
+    environment variable SMIDGEN_PORT says, else "auto".
     timeout: seconds without a byte from the board after which it counts as hung; None: 10 for a board on a cable, more
-    for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted. Raises
-    BoardError when the board cannot be reached.
+    for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted.
+    Raises BoardError when the board cannot be reached, InputError when `port` cannot be a port or is not the only one.
     """
+    port = resolve(port or default_port())
     if not is_virtual(port):
         if heap_bytes is not None:
             raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
-        if _is_no_port(port):
-            raise InputError(
-                f"there is no port {port!r}: give the path of a serial port, such as /dev/ttyACM0, "
-                f"or a virtual board: {', '.join(VIRTUAL_BOARDS)}"
-            )
         # Behind a PTY there is a virtual board that another program serves, and nobody says which.
         slowness = VirtualPicoBoard.slowness if _is_pty(port) else 1.0
         return _open(port, _patience(slowness, timeout), baudrate, None)
@@ -82,12 +82,6 @@ def connect(port: str, *, timeout: float | None = None, baudrate: int = 115200, 
     except BaseException:
         virtual.close()
         raise
-
-
-def _is_no_port(port: str) -> bool:
-    """Whether it cannot even be a port that is not plugged in. Windows has ports without a path, such as COM3."""
-    path = Path(port)
-    return os.name == "posix" and "/" not in port and (not path.exists() or path.is_dir())
 
 
 def _is_pty(port: str) -> bool:
@@ -184,10 +178,8 @@ class Board:
         self._collect()
         text = self.exec(board_helper.HELLO)
         version, machine, platform, mpy, free_bytes, used_bytes, smidgen_version, problem = ast.literal_eval(text)
-        number = ".".join(map(str, version[:3]))
-        suffix = f"-{version[3]}" if len(version) > 3 and version[3] else ""
         return BoardInfo(
-            version=number + suffix,
+            version=natmod.version_text(version),
             machine=machine,
             platform=platform,
             natmod_arch=natmod.architecture(mpy),
