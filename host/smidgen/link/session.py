@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from smidgen.ports.names import default_port, resolve
 LIBRARY = natmod.LIBRARY
 
 INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
+NO_SUCH_FILE = re.compile(r"ENOENT|\b2\b")
 HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
@@ -54,6 +56,29 @@ class BoardInfo:
     heap_bytes: int  # in all; where the heap can grow (ESP32), what it has now
     smidgen_version: str | None  # None: not installed, or `smidgen_problem` says why it cannot be imported
     smidgen_problem: str | None
+
+    def __repr__(self) -> str:
+        """A few lines, as a notebook shows them."""
+        smidgen = self.smidgen_version or self.smidgen_problem or "not installed"
+        return (
+            f"{self.machine}, MicroPython {self.version}\n"
+            f"  native modules  {self.natmod_arch or 'not loaded by this firmware'}\n"
+            f"  heap            {self.free_bytes:,} of {self.heap_bytes:,} bytes free\n"
+            f"  smidgen         {smidgen}"
+        )
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What `Board.uninstall` did. folder: removed because it was empty; None if it stays.
+
+    other_version: of a smidgen that can still be imported, because it lies elsewhere or is built into the firmware.
+    """
+
+    file: str
+    removed: bool  # False: there was no such file
+    folder: str | None
+    other_version: str | None
 
 
 def connect(
@@ -118,6 +143,10 @@ class Board:
     def port(self) -> str:
         """Path of the serial port; of the PTY for a virtual board."""
         return self._repl.port
+
+    def __repr__(self) -> str:
+        name = f"{self._virtual.name} on {self.port}" if self._virtual else self.port
+        return f"<Board {name}{', closed' if self._closed else ''}>"
 
     def __enter__(self) -> Board:
         return self
@@ -231,6 +260,32 @@ class Board:
             # A version imported before would be used on.
             self.exec("_smg.forget()")
         return written
+
+    def uninstall(self) -> Removal:
+        """Remove the smidgen.mpy that `install` puts on a board, and its folder if that is empty then.
+
+        A model that is loaded keeps its memory until the session ends; no other can be loaded after this.
+        """
+        with self._enough_memory("uninstall smidgen"):
+            self._install_helper()
+            removed = self._removed(f"_smg.os.remove({natmod.BOARD_FILE!r})")
+            folder = LIBRARY.rstrip("/")
+            empty = self._removed(f"_smg.os.rmdir({folder!r})") if removed and not self._files(folder) else False
+            self.exec("_smg.forget()")
+            return Removal(natmod.BOARD_FILE, removed, folder if empty else None, self.hello().smidgen_version)
+
+    def _removed(self, code: str) -> bool:
+        """Whether code that removes something did; False if it was not there."""
+        try:
+            self.exec(code)
+        except BoardError as error:
+            if not str(error).startswith("OSError") or not NO_SUCH_FILE.search(str(error)):
+                raise
+            return False
+        return True
+
+    def _files(self, folder: str) -> list[str]:
+        return list(self.eval(f"_smg.os.listdir({folder!r})"))
 
     def load(
         self, blob: bytes | str | Path, ram: bool = True, name: str = "model.smg", progress: Progress | None = None

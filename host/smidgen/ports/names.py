@@ -16,11 +16,15 @@ HOST = "host"  # no port: this computer's NumPy reference, where a command has i
 ID_PREFIX = "id:"
 PORT_VARIABLE = "SMIDGEN_PORT"
 
-NOTHING_FOUND = (
-    "no board was found. Is it plugged in, with a cable that carries data (many only charge)? A board without "
-    "MicroPython has no port: smidgen flash puts it there. A chip that turns USB into serial may need a driver "
-    "(CP210x, CH340). A virtual board needs no cable: sim:unix"
-)
+NOTHING_FOUND = "no board was found"
+WHAT_TO_CHECK = (
+    ("cable", "is the board plugged in, with a cable that carries data? Many cables only charge"),
+    ("MicroPython", "a board without it may have no port; smidgen flash puts it there"),
+    ("driver", "boards with a CP210x, CH340 or FTDI chip may need one; Linux and macOS have most of them"),
+    ("permission", "on Linux you have to be in the port's group, often dialout: sudo usermod -a -G dialout $USER, "
+                   "then log out and in again"),
+    ("container", "in a container or a virtual machine the USB device has to be passed through"),
+)  # fmt: skip
 
 
 def default_port() -> str:
@@ -56,7 +60,11 @@ def resolve(name: str, list_ports: ListPorts = comports) -> str:
 def _the_only_board(candidates: list[Candidate]) -> Candidate:
     boards = [candidate for candidate in candidates if candidate.may_have_repl]
     if not boards:
-        raise BoardError(NOTHING_FOUND)
+        others = [candidate for candidate in candidates if candidate.usb_id]
+        hint = f". If one of these is your board, name it with --port: {_listed(others)}" if others else ""
+        raise BoardError(
+            f"{NOTHING_FOUND}: plug one in (smidgen devices says what to check), or take a virtual one, sim:unix{hint}"
+        )
     if len(boards) > 1:
         raise InputError(
             f"there are {len(boards)} ports that may be boards, so say which with --port, or {PORT_VARIABLE}: "
