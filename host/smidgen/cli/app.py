@@ -45,7 +45,9 @@ click.rich_click.COMMAND_GROUPS = {
     PROGRAM: [{"name": name, "commands": list(commands)} for name, commands in _GROUPS.items()]
 }
 click.rich_click.THEME = "default-slim"
+click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n\n"
 _NO_BLANK_LINES = {"padding_usage": 0, "padding_helptext": 0}  # so that the list of commands fits on 24 lines
+_BLANK_LINES = {"padding_usage": (0, 0, 1, 0), "padding_helptext": (0, 0, 1, 0)}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SMIDGEN"})
@@ -59,6 +61,7 @@ def cli() -> None:
 for _command in (
     pack, inspect, fit, devices, install, uninstall, sim, boards, run, verify, demo, completion,
 ):  # fmt: skip
+    _command.context_settings["rich_help_config"] = _BLANK_LINES
     cli.add_command(_command)
 for _commands in _GROUPS.values():
     for _name, _summary in _commands.items():

@@ -83,7 +83,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def port_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """For commands that can also run on this computer."""
     return click.option(
-        "--port", type=PortName(with_host=True), default=HOST, show_default=True, envvar=PORT_VARIABLE,
+        "--port", type=PortName(with_host=True), default=HOST, show_default=True, envvar=PORT_VARIABLE, show_envvar=True,
         help=f"Where to run: 'host' (the NumPy reference) or a board: {_PORT_KINDS}.",
     )(command)  # fmt: skip
 
@@ -91,7 +91,7 @@ def port_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def board_port_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """For commands that need a board."""
     return click.option(
-        "--port", type=PortName(), default=AUTO, show_default=True, envvar=PORT_VARIABLE,
+        "--port", type=PortName(), default=AUTO, show_default=True, envvar=PORT_VARIABLE, show_envvar=True,
         help=f"The board: {_PORT_KINDS}.",
     )(command)  # fmt: skip
 

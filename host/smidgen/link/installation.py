@@ -14,7 +14,7 @@ from smidgen.ports.names import default_port, resolve
 
 @dataclass(frozen=True)
 class Installation:
-    """port: as `ports.resolve` gives it. file: on the board. source: the file here that it was made from. size in bytes.
+    """port: as `ports.resolve` gives it. file: on the board. source: the file here that it is a copy of. size: bytes.
 
     version: what the board says after importing it. written: False if this very file was there already.
     """
