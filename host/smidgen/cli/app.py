@@ -45,7 +45,6 @@ click.rich_click.COMMAND_GROUPS = {
     PROGRAM: [{"name": name, "commands": list(commands)} for name, commands in _GROUPS.items()]
 }
 click.rich_click.THEME = "default-slim"
-click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n\n"
 _NO_BLANK_LINES = {"padding_usage": 0, "padding_helptext": 0}  # so that the list of commands fits on 24 lines
 _BLANK_LINES = {"padding_usage": (0, 0, 1, 0), "padding_helptext": (0, 0, 1, 0)}
 

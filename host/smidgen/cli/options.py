@@ -83,7 +83,8 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def port_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """For commands that can also run on this computer."""
     return click.option(
-        "--port", type=PortName(with_host=True), default=HOST, show_default=True, envvar=PORT_VARIABLE, show_envvar=True,
+        "--port", type=PortName(with_host=True), default=HOST, show_default=True,
+        envvar=PORT_VARIABLE, show_envvar=True,
         help=f"Where to run: 'host' (the NumPy reference) or a board: {_PORT_KINDS}.",
     )(command)  # fmt: skip
 
