@@ -67,6 +67,7 @@ def serve(path: str, telnet: bool = False) -> Iterator[tuple[str, Callable[[], N
                 client, _ = server.accept()
             except OSError:
                 return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             clients.append(client)
             with _Pty(path, timeout=0.01) as port:
                 _carry(client, port, telnet)
@@ -82,7 +83,7 @@ def serve(path: str, telnet: bool = False) -> Iterator[tuple[str, Callable[[], N
                 pass  # it has gone by itself
 
     try:
-        yield "127.0.0.1:{}".format(server.getsockname()[1]), cut
+        yield f"127.0.0.1:{server.getsockname()[1]}", cut
     finally:
         server.shutdown(socket.SHUT_RDWR)
         server.close()

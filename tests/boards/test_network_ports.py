@@ -11,6 +11,7 @@ import pytest
 from network_port import serve
 from smidgen.errors import BoardError
 from smidgen.link.session import connect
+from smidgen.link.socket_port import SocketPort
 from smidgen.link.virtual import VirtualUnixBoard
 from smidgen.ports.probe import probe
 from test_session import make_blob, put_stand_in
@@ -41,6 +42,20 @@ def test_a_model_runs_behind_an_address(address: str) -> None:
         assert (model.run(samples)[0].reshape(-1) == (samples * 2).astype(np.int8)).all()
 
 
+def test_bytes_that_wait_are_counted() -> None:
+    """Else a long answer would be read two bytes at a time."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = SocketPort(f"socket://127.0.0.1:{server.getsockname()[1]}", timeout=5)
+        client, _ = server.accept()
+        with client:
+            assert port.in_waiting == 0
+            client.sendall(b"abcde")
+            assert port.read(1) == b"a"
+            assert port.in_waiting == 4
+            assert port.read(4) == b"bcde"
+        port.close()
+
+
 def test_one_session_after_another(address: str) -> None:
     for _ in range(2):
         with connect(address, timeout=10) as board:
@@ -60,7 +75,7 @@ def test_a_connection_that_is_cut(virtual_board: VirtualUnixBoard, scheme: str) 
 
 def test_nobody_listens(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = "{}://127.0.0.1:{}".format(scheme, server.getsockname()[1])
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(BoardError, match=rf"^cannot open {address}: .*refused; is the server running") as caught:
         connect(address)
     assert caught.value.exit_code == 5

@@ -17,12 +17,15 @@ from enum import Enum
 from pathlib import Path
 
 import serial
+from serial import rfc2217
 
 from smidgen.errors import BoardError
+from smidgen.link.socket_port import SocketPort
 
 URL_MARK = "://"
-NETWORK_SCHEMES = ("socket", "rfc2217")
-_RFC2217 = "rfc2217"
+_SOCKET, _RFC2217 = "socket", "rfc2217"
+NETWORK_SCHEMES = (_SOCKET, _RFC2217)
+AnyPort = serial.Serial | SocketPort | rfc2217.Serial
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -44,20 +47,17 @@ class PortError(BoardError):
         self.advice = advice
 
 
-def open_port(port: str, baudrate: int, timeout: float, write_timeout: float) -> serial.Serial:
+def open_port(port: str, baudrate: int, timeout: float, write_timeout: float) -> AnyPort:
     """The open port; nobody else can open it meanwhile, where the system can ensure that. Times in seconds.
 
     Raises PortError.
     """
     try:
-        # Over RFC 2217 pyserial has no time-out for writing.
-        return serial.serial_for_url(
-            port,
-            baudrate,
-            timeout=timeout,
-            write_timeout=None if port.startswith(_RFC2217 + URL_MARK) else write_timeout,
-            exclusive=True,
-        )
+        if port.startswith(_SOCKET + URL_MARK):
+            return SocketPort(port, baudrate, timeout=timeout, write_timeout=write_timeout)
+        if port.startswith(_RFC2217 + URL_MARK):  # over which pyserial has no time-out for writing
+            return rfc2217.Serial(port, baudrate, timeout=timeout)
+        return serial.Serial(port, baudrate, timeout=timeout, write_timeout=write_timeout, exclusive=True)
     except (serial.SerialException, OSError, ValueError) as error:
         raise _port_error(port, error) from error
 
