@@ -26,8 +26,8 @@ def install(port: str, as_json: bool) -> None:
         print_json(done.as_dict())
         return
     what = f"smidgen {done.version} for {done.arch}, {bytes_text(done.size)}"
-    verb = "installed" if done.written else "is there already:"
-    results.print(f"{done.file} {verb} {what}; {done.machine} on {done.port}", soft_wrap=True)
+    verb = "installed" if done.written else "is there already"
+    results.print(f"{done.file} {verb}: {what}; {done.machine} on {done.port}", soft_wrap=True)
     if is_virtual(done.port):
         note(f"{done.port} ends with this command; smidgen sim {done.port.removeprefix(PREFIX)} serves one that stays")
 
