@@ -39,7 +39,7 @@ def install_smidgen(port: str | None = None, progress: Callable[[int, int], None
     The file is written under another name, verified by its hash, and renamed; nothing is written if it is there
     already. Raises InputError or BoardError.
     """
-    port = resolve(port or default_port())
+    port = resolve(default_port() if port is None else port)
     with connect(port) as board:
         arch = natmod.required_architecture(*board.eval(natmod.IDENTITY))
         source = natmod.find(arch)

@@ -93,7 +93,7 @@ def connect(
     for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted.
     Raises BoardError when the board cannot be reached, InputError when `port` cannot be a port or is not the only one.
     """
-    port = resolve(port or default_port())
+    port = resolve(default_port() if port is None else port)
     if not is_virtual(port):
         if heap_bytes is not None:
             raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
