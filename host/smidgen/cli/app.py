@@ -10,6 +10,7 @@ from smidgen.cli.completion import PROGRAM, completion
 from smidgen.cli.demo import demo
 from smidgen.cli.devices import devices
 from smidgen.cli.fit import fit
+from smidgen.cli.flash import flash
 from smidgen.cli.inspect import inspect
 from smidgen.cli.install import install, uninstall
 from smidgen.cli.pack import pack
@@ -58,8 +59,20 @@ def cli() -> None:
 
 
 for _command in (
-    pack, inspect, fit, devices, install, uninstall, sim, boards, run, verify, demo, completion,
-):  # fmt: skip
+    boards,
+    completion,
+    demo,
+    devices,
+    fit,
+    flash,
+    inspect,
+    install,
+    pack,
+    run,
+    sim,
+    uninstall,
+    verify,
+):
     _command.context_settings["rich_help_config"] = _BLANK_LINES
     cli.add_command(_command)
 for _commands in _GROUPS.values():
