@@ -52,6 +52,13 @@ def test_boards() -> None:
     assert completed("smidgen boards esp32s") == ["esp32s2", "esp32s3"]
 
 
+def test_descriptions_that_are_wrong_are_not_told_at_a_tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.toml").write_text("nonsense")
+    monkeypatch.setenv("SMIDGEN_BOARDS", str(tmp_path))
+    assert completed("smidgen boards p") == []
+    assert completed("smidgen install --port au") == ["auto"]
+
+
 def test_ports() -> None:
     assert completed("smidgen install --port sim:") == VIRTUAL_BOARDS
     assert completed("smidgen run x.smg --port ho") == ["host"]

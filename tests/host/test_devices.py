@@ -211,6 +211,10 @@ def test_what_to_check_when_nothing_is_there(monkeypatch: pytest.MonkeyPatch) ->
         assert words in shown
 
 
+def test_asking_and_not_asking_are_refused() -> None:
+    assert CliRunner().invoke(cli_devices.devices, ["--interrupt", "--no-probe"]).exit_code == 2
+
+
 def test_devices_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(command([], monkeypatch, "--json")) == []
     (device,) = json.loads(command([the_device(identity())], monkeypatch, "--json"))

@@ -10,6 +10,7 @@ import rich_click as click
 from click.shell_completion import CompletionItem
 
 from smidgen.boards import BoardDescription, UnknownBoardError, find_board, load_boards
+from smidgen.errors import InputError
 from smidgen.link.virtual import VIRTUAL_BOARDS
 from smidgen.ports import AUTO, HOST, ID_PREFIX, PORT_VARIABLE, list_candidates, resolve
 
@@ -40,9 +41,11 @@ class BoardName(click.ParamType):  # type: ignore[type-arg]  # not generic in ol
             self.fail(str(error), param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [
-            CompletionItem(board.name, help=board.title) for board in load_boards() if board.name.startswith(incomplete)
-        ]
+        try:
+            boards = load_boards()
+        except InputError:  # told by the command itself; a Tab is no occasion
+            return []
+        return [CompletionItem(board.name, help=board.title) for board in boards if board.name.startswith(incomplete)]
 
 
 class PortName(click.ParamType):  # type: ignore[type-arg]
@@ -60,7 +63,10 @@ class PortName(click.ParamType):  # type: ignore[type-arg]
         return HOST if self._with_host and value == HOST else resolve(str(value))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        candidates = [candidate for candidate in list_candidates() if candidate.may_have_repl]
+        try:
+            candidates = [candidate for candidate in list_candidates() if candidate.may_have_repl]
+        except InputError:
+            candidates = []
         names = [*([HOST] if self._with_host else []), AUTO, *VIRTUAL_BOARDS]
         names += [candidate.port for candidate in candidates]
         names += [ID_PREFIX + candidate.serial_number for candidate in candidates if candidate.serial_number]

@@ -267,15 +267,16 @@ class Board:
         A model that is loaded keeps its memory until the session ends; no other can be loaded after this.
         """
         with self._enough_memory("uninstall smidgen"):
-            self._install_helper()
-            removed = self._removed(f"_smg.os.remove({natmod.BOARD_FILE!r})")
             folder = LIBRARY.rstrip("/")
-            empty = self._removed(f"_smg.os.rmdir({folder!r})") if removed and not self._files(folder) else False
-            self.exec("_smg.forget()")
+            removed = self._removed(f"__import__('os').remove({natmod.BOARD_FILE!r})")
+            empty = removed and not self.eval(f"__import__('os').listdir({folder!r})")
+            if empty:
+                self.exec(f"__import__('os').rmdir({folder!r})")
+            self.exec("__import__('sys').modules.pop('smidgen', None)")
             return Removal(natmod.BOARD_FILE, removed, folder if empty else None, self.hello().smidgen_version)
 
     def _removed(self, code: str) -> bool:
-        """Whether code that removes something did; False if it was not there."""
+        """Run code that removes a file; False if there was none."""
         try:
             self.exec(code)
         except BoardError as error:
@@ -283,9 +284,6 @@ class Board:
                 raise
             return False
         return True
-
-    def _files(self, folder: str) -> list[str]:
-        return list(self.eval(f"_smg.os.listdir({folder!r})"))
 
     def load(
         self, blob: bytes | str | Path, ram: bool = True, name: str = "model.smg", progress: Progress | None = None
