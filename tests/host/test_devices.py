@@ -15,6 +15,7 @@ from smidgen.boards import load_boards
 from smidgen.errors import BoardError
 from smidgen.flash.volume import Volume
 from smidgen.link.opening import PortError, Refusal
+from smidgen.link.virtual import VIRTUAL_BOARDS, ProcessBoard
 from smidgen.ports import Device, State, find_devices
 from smidgen.ports.probe import Identity, describe
 
@@ -196,7 +197,6 @@ def test_the_table_has_a_row_and_a_sentence_for_every_state(monkeypatch: pytest.
     for state in State:
         assert f"/dev/{state.value}: advice for {state.value}" in shown
         assert any(line.startswith(f" /dev/{state.value} ") for line in shown.splitlines())
-    assert "virtual boards, no cable needed: sim:unix, sim:pico" in shown
 
 
 def test_the_table_of_a_board(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,8 +207,24 @@ def test_the_table_of_a_board(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_to_check_when_nothing_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = command([], monkeypatch)
     assert shown.startswith("no board was found. What to check:\n")
-    for words in ("cable that carries data", "smidgen flash", "CH340", "usermod -a -G dialout $USER", "sim:unix"):
+    for words in ("cable that carries data", "smidgen flash", "CH340", "usermod -a -G dialout $USER"):
         assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"),
+    [
+        ({}, "virtual boards, no cable needed: sim:unix, sim:pico, sim:cortex-m3, sim:cortex-m4, sim:riscv"),
+        ({"sim:pico": "needs an emulator"}, "virtual boards, no cable needed: sim:unix, sim:cortex-m3, "),
+        (dict.fromkeys(VIRTUAL_BOARDS, "needs Linux"), "virtual boards, no cable needed: none on this computer"),
+    ],
+)
+def test_virtual_boards_that_can_be_started(
+    missing: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProcessBoard, "missing", lambda board: missing.get(board.name))
+    assert line in command([], monkeypatch)
+    assert CliRunner().invoke(cli_devices.devices, []).stderr.splitlines() == list(missing.values())
 
 
 def test_asking_and_not_asking_are_refused() -> None:

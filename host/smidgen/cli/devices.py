@@ -8,7 +8,7 @@ from rich.table import Table
 from smidgen.cli.options import json_option
 from smidgen.cli.output import note, print_json, results
 from smidgen.cli.tables import make_table
-from smidgen.link.virtual import VIRTUAL_BOARDS
+from smidgen.link.virtual import VIRTUAL_BOARDS, create_virtual_board
 from smidgen.ports import AUTO, ID_PREFIX, Device, State, find_devices
 from smidgen.ports.names import NOTHING_FOUND, WHAT_TO_CHECK
 
@@ -49,9 +49,17 @@ def devices(probe: bool, interrupt: bool, every_port: bool, as_json: bool) -> No
         results.print(f"{NOTHING_FOUND}. What to check:", soft_wrap=True)
         for what, question in WHAT_TO_CHECK:
             results.print(f"  {what:<12} {question}", soft_wrap=True)
-    results.print(f"virtual boards, no cable needed: {', '.join(VIRTUAL_BOARDS)}", soft_wrap=True)
+    _print_virtual_boards()
     if sum(device.state is State.REPL for device in found) > 1:
         note(f"commands take --port PATH or --port {ID_PREFIX}SERIAL; {AUTO} is for a single board")
+
+
+def _print_virtual_boards() -> None:
+    missing = {name: create_virtual_board(name).missing() for name in VIRTUAL_BOARDS}
+    ready = [name for name, reason in missing.items() if reason is None]
+    results.print(f"virtual boards, no cable needed: {', '.join(ready) or 'none on this computer'}", soft_wrap=True)
+    for reason in filter(None, missing.values()):
+        note(reason)
 
 
 def _table(found: list[Device]) -> Table:
