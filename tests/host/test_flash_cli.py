@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from flash_files import RP2350, esp_firmware, payload, uf2
-from flash_rig import EspBootRom, UsbBootRom
+from flash_rig import UsbBootRom
 
 from smidgen.errors import BoardError
 from smidgen.flash.volume import VOLUMES_VARIABLE
@@ -50,7 +50,7 @@ def contents(drive: UsbBootRom) -> list[str]:
 
 
 def test_dry_run_writes_nothing(environment: dict[str, str], firmware: Path, drive: UsbBootRom) -> None:
-    result = flash(environment, "pico", "--firmware", firmware, "--dry-run")
+    result = flash(environment, "pico", "--firmware", firmware, "--dry-run", "--volume", drive.folder)
     assert result.returncode == SUCCESS, result.stderr
     for words in (
         "Raspberry Pi Pico, RP2040", f"{drive.folder} (RP2040)", f"{firmware}, MicroPython 1.25.0", "10,240 B",
@@ -61,7 +61,9 @@ def test_dry_run_writes_nothing(environment: dict[str, str], firmware: Path, dri
 
 
 def test_json(environment: dict[str, str], firmware: Path, drive: UsbBootRom) -> None:
-    result = flash(environment, "pico", "--firmware", firmware, "--dry-run", "--json", "--erase")
+    result = flash(
+        environment, "pico", "--firmware", firmware, "--dry-run", "--json", "--erase", "--volume", drive.folder
+    )
     document = json.loads(result.stdout)
     assert document["result"] is None
     assert document["plan"]["volume"] == str(drive.folder)
@@ -89,7 +91,7 @@ def test_on_a_terminal_it_asks(environment: dict[str, str], firmware: Path, driv
     master, slave = os.openpty()
     try:
         os.write(master, b"n\n")
-        result = flash(environment, "pico", "--firmware", firmware, stdin=slave)
+        result = flash(environment, "pico", "--firmware", firmware, "--volume", drive.folder, stdin=slave)
     finally:
         os.close(master)
         os.close(slave)
@@ -128,6 +130,9 @@ def test_from_the_command_to_the_last_line(
 ) -> None:
     """A mock of the boot ROM is flashed, and then a real MicroPython answers on the same port."""
     pytest.importorskip("esptool", reason="esptool is not installed")
+    pytest.importorskip("esp32_mock_bootloader", reason="esp32-mock-bootloader is not installed")
+    from esp_boot_rom import EspBootRom
+
     firmware = tmp_path / "ESP32_GENERIC_C3-v1.25.0.bin"
     firmware.write_bytes(esp_firmware("esp32c3", 0))
     with EspBootRom("esp32c3", then=micropython.port) as rom:

@@ -129,8 +129,8 @@ def test_version_in_the_firmware(tmp_path: Path) -> None:
 
 
 def test_releases() -> None:
-    versions = ["1.9.4", "1.25.0-preview", "1.25", "1.25.1", "1.100"]
-    assert sorted(versions[::-1], key=release) == versions
+    versions = ["1.100", "1.25", "1.25.1", "1.9.4", "1.25.0-preview"]
+    assert sorted(versions, key=release) == ["1.9.4", "1.25.0-preview", "1.25", "1.25.1", "1.100"]
     assert release("1.25") == release("1.25.0")
     assert release("x") == (0, 0, 0, True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import serial
 from flash_files import PARTITIONS, esp_firmware, esp_image
-from flash_rig import EspBootRom, FakeSession, Rig
+from flash_rig import FakeSession, Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ pytest.importorskip("esp32_mock_bootloader", reason="esp32-mock-bootloader is no
 
 from esp32_mock_bootloader import protocol
 from esp32_mock_bootloader.server import FlashImage
+from esp_boot_rom import EspBootRom
 from esptool import cmds
 
 from smidgen.boards import BoardDescription, find_board

@@ -188,6 +188,16 @@ def test_the_boot_rom_does_not_restart(bench: Bench) -> None:
     assert caught.value.state is FlashState.HALF_WRITTEN
 
 
+def test_a_drive_that_seems_to_stay(bench: Bench) -> None:
+    """One that was mounted by hand; the board is back, so the boot ROM was content."""
+    bench.unplug(PORT)
+    rom = bench.hold_bootsel()
+    rom.vanish, look = lambda: None, rom.look  # type: ignore[method-assign]
+    bench.on_sleep = lambda: None if bench.ports else look()
+    assert bench.flash().written
+    assert rom.folder.exists()
+
+
 def test_the_cable_is_pulled_at_every_tenth(bench: Bench) -> None:
     bench.unplug(PORT)
     image = uf2(payload(3000))

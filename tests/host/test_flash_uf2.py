@@ -179,7 +179,8 @@ def test_copy_without_metadata(rom: UsbBootRom) -> None:
 
 def test_vanishing_once_all_blocks_of_the_chip_are_there(rom: UsbBootRom) -> None:
     image = read_uf2(IMAGE + uf2(payload(100), RP2350), "x.uf2", PICO)
-    copy_image(image, rom.volume, rom.look, chunk_bytes=len(IMAGE))
+    copy_image(image, rom.volume, lambda *_: None, chunk_bytes=4096)
+    rom.look()
     assert len(rom.flash) == PAGES
 
 
@@ -231,6 +232,19 @@ def test_the_drive_refuses(rom: UsbBootRom, monkeypatch: pytest.MonkeyPatch, num
     with pytest.raises(FlashError, match=words) as caught:
         copy_image(read_uf2(IMAGE, "x.uf2", PICO), rom.volume, rom.look, chunk_bytes=8192)
     assert caught.value.state is FlashState.HALF_WRITTEN
+
+
+def test_an_error_with_the_last_block_may_be_success(rom: UsbBootRom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has the drive in its memory, and reports the restart of the board as an error of the drive."""
+
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("smidgen.flash.volume_copy.os.fsync", failing)
+    image = read_uf2(IMAGE, "x.uf2", PICO)
+    copy_image(image, rom.volume, rom.look, chunk_bytes=len(IMAGE))
+    with pytest.raises(FlashError, match="did not take the file"):
+        copy_image(image, UsbBootRom(rom.folder.with_name("again")).volume, rom.look, chunk_bytes=4096)
 
 
 def test_a_volume_that_cannot_be_written_to(rom: UsbBootRom) -> None:

@@ -26,7 +26,7 @@ def wait_for_board(
     deadline = system.monotonic() + RETURN_SECONDS
     reason = "it is not there"
     while True:
-        port = _port_of(board, target, system.usb_ports())
+        port = port_of(board, target, system.usb_ports())
         if port is not None:
             try:
                 with system.connect(port) as session:
@@ -45,7 +45,8 @@ def wait_for_board(
         system.sleep(POLL_SECONDS)
 
 
-def _port_of(board: BoardDescription, target: Target, ports: list[UsbPort]) -> str | None:
+def port_of(board: BoardDescription, target: Target, ports: list[UsbPort]) -> str | None:
+    """The port of the flashed board among `ports`; None if it is not there yet."""
     if target.port is not None and target.usb is None:
         return target.port
     if target.usb is not None and (wanted := _plain(target.usb.serial_number)) not in _NO_SERIAL_NUMBERS:

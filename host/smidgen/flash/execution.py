@@ -9,7 +9,7 @@ from typing import Any
 
 from smidgen.errors import BoardError, BoardTimeout
 from smidgen.flash.bootsel import check_chip, enter_bootloader, flash_digest, wait_for_volume
-from smidgen.flash.comeback import wait_for_board
+from smidgen.flash.comeback import port_of, wait_for_board
 from smidgen.flash.esp_flash import write_image
 from smidgen.flash.esp_image import EspImage
 from smidgen.flash.firmware import release
@@ -80,7 +80,7 @@ def _flash_uf2(plan: FlashPlan, image: Uf2Image, progress: Progress, system: Sys
         if volume is None:
             return False
     copy_image(image, volume, progress)
-    _wait_until_gone(volume, progress, system)
+    _wait_for_restart(plan, volume, progress, system)
     return True
 
 
@@ -114,9 +114,13 @@ def _is_there(session: Board, image: Uf2Image) -> bool:
         return False
 
 
-def _wait_until_gone(volume: Volume, progress: Progress, system: System) -> None:
+def _wait_for_restart(plan: FlashPlan, volume: Volume, progress: Progress, system: System) -> None:
+    """Until the volume is gone, or the board is back: a volume that was mounted by hand may seem to stay."""
+    is_on_usb = plan.target.port is None or plan.target.usb is not None
     deadline = system.monotonic() + RESTART_SECONDS
     while volume.is_there:
+        if is_on_usb and port_of(plan.board, plan.target, system.usb_ports()) is not None:
+            return
         left = deadline - system.monotonic()
         if left <= 0:
             raise FlashError(

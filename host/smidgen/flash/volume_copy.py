@@ -20,7 +20,9 @@ WHAT = "writing"
 
 
 def copy_image(image: Uf2Image, volume: Volume, progress: Progress, chunk_bytes: int = CHUNK_BYTES) -> None:
-    """Write all of the file. The volume may vanish once the boot ROM has every block; FlashError if it does before.
+    """Write the file, up to the last block for this chip. FlashError if the volume fails or vanishes before that.
+
+    Whether the boot ROM is content shows afterwards: it takes the volume away.
 
     Only data is written: boot ROMs ignore names and dates, and need not be told of them.
     """
@@ -34,9 +36,9 @@ def copy_image(image: Uf2Image, volume: Volume, progress: Progress, chunk_bytes:
         while done < len(image.data):
             end = min(done + chunk_bytes, len(image.data))
             reason = _write(descriptor, image.data[done:end])
+            if end >= image.complete_at and (reason is None or reason.errno != errno.ENOSPC):
+                break  # the boot ROM may have gone, which a system that remembers the drive reports as an error
             if not volume.is_there:
-                if end >= image.complete_at:
-                    break
                 raise _vanished(volume, done, image)
             if reason is not None:
                 raise _failed(volume, done, image, reason)
