@@ -154,7 +154,7 @@ def test_ports() -> None:
         connect("/dev/ttyACM0", heap_bytes=1000)
 
 
-@pytest.mark.parametrize("name", ["host", "unix", ""])
+@pytest.mark.parametrize("name", ["unix", ""])
 def test_a_name_that_is_no_port(name: str) -> None:
     with pytest.raises(InputError, match=rf"there is no port '{name}': .*sim:unix"):
         connect(name)

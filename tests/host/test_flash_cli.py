@@ -106,7 +106,7 @@ def test_errors(environment: dict[str, str], firmware: Path, drive: UsbBootRom) 
     refused = flash(environment, "pico", "--firmware", firmware, "--yes")
     assert refused.returncode == INPUT
     assert "pico2" in refused.stderr
-    assert flash(environment, "picco", "--firmware", firmware, "--yes").returncode == INPUT
+    assert flash(environment, "picco", "--firmware", firmware, "--yes").returncode == 2  # usage
     drive.vanish()
     firmware.write_bytes(uf2(payload(20)))
     missing = flash(environment, "pico", "--firmware", firmware, "--yes", "--port", "id:no-such-board")

@@ -14,19 +14,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from smidgen.cli.options import json_option
+from smidgen.boards import BoardDescription
+from smidgen.cli.options import BOARD_NAME, PortName, json_option
 from smidgen.cli.output import bytes_text, messages, note, print_json, progress_bar, results
 from smidgen.flash import FlashPlan, execute, plan_flash
 from smidgen.flash.esp_flash import DEFAULT_BAUD
 
 
 @click.command()
-@click.argument("board")
+@click.argument("board", type=BOARD_NAME)
 @click.option(
     "--firmware", metavar="FILE|VERSION", help="A .uf2 or .bin file, or a version.  [default: latest release]"
 )
 @click.option(
-    "--port", envvar="SMIDGEN_PORT", help="Serial port: a path, id:SERIAL or auto.  [default: the only board there is]"
+    "--port",
+    metavar="PORT",
+    envvar="SMIDGEN_PORT",
+    shell_complete=PortName().shell_complete,
+    help="Serial port: a path, id:SERIAL or auto.  [default: the only board there is]",
 )
 @click.option(
     "--volume", type=click.Path(path_type=Path), help="Where the drive of a board in BOOTSEL mode is mounted."
@@ -39,7 +44,7 @@ from smidgen.flash.esp_flash import DEFAULT_BAUD
 @click.pass_context
 def flash(
     context: click.Context,
-    board: str,
+    board: BoardDescription,
     firmware: str | None,
     port: str | None,
     volume: Path | None,
@@ -61,7 +66,7 @@ def flash(
             "flash asks before it writes, and there is no terminal to ask on: add --yes, or --dry-run to see the plan"
         )
     with _warnings_shown(), progress_bar() as progress:
-        plan = plan_flash(board, firmware, port, volume=volume, erase=erase, baud=baud, progress=progress)
+        plan = plan_flash(board.name, firmware, port, volume=volume, erase=erase, baud=baud, progress=progress)
     if asks or not as_json:
         _show(plan, messages if as_json else results)
     if dry_run:

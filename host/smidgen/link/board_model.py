@@ -35,6 +35,14 @@ class BoardModel:
         self._last_inputs: tuple[Int8Array, ...] = ()
         self.last_microseconds: int | None = None
 
+    def __repr__(self) -> str:
+        def shapes(tensors: tuple[TensorLayout, ...]) -> str:
+            return ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors)
+
+        last = f", last run {self.last_microseconds:,} us" if self.last_microseconds is not None else ""
+        arena = f"arena {self._layout.arena_bytes:,} bytes"
+        return f"<BoardModel {shapes(self.inputs)} -> {shapes(self.outputs)}, {arena}{last}>"
+
     @property
     def inputs(self) -> tuple[TensorLayout, ...]:
         return self._layout.inputs

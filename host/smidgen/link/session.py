@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,17 +27,18 @@ from smidgen.link.board_model import BoardModel
 from smidgen.link.layout import BlobLayout, read_layout
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import (
-    VIRTUAL_BOARDS,
     ProcessBoard,
     VirtualPicoBoard,
     VirtualUnixBoard,
     create_virtual_board,
     is_virtual,
 )
+from smidgen.ports.names import default_port, resolve
 
-LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' file system is not at "/"
+LIBRARY = natmod.LIBRARY
 
 INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
+NO_SUCH_FILE = re.compile(r"ENOENT|\b2\b")
 HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
@@ -56,22 +57,46 @@ class BoardInfo:
     smidgen_version: str | None  # None: not installed, or `smidgen_problem` says why it cannot be imported
     smidgen_problem: str | None
 
+    def __repr__(self) -> str:
+        """A few lines, as a notebook shows them."""
+        smidgen = self.smidgen_version or self.smidgen_problem or "not installed"
+        return (
+            f"{self.machine}, MicroPython {self.version}\n"
+            f"  native modules  {self.natmod_arch or 'not loaded by this firmware'}\n"
+            f"  heap            {self.free_bytes:,} of {self.heap_bytes:,} bytes free\n"
+            f"  smidgen         {smidgen}"
+        )
 
-def connect(port: str, *, timeout: float | None = None, baudrate: int = 115200, heap_bytes: int | None = None) -> Board:
-    """A session with the board on `port`: the path of a serial port, or the name of a virtual board.
 
-    timeout: seconds without a byte from the board after which it counts as hung; None: 10 for a board on a cable, more
-    for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted. Raises
-    BoardError when the board cannot be reached.
+@dataclass(frozen=True)
+class Removal:
+    """What `Board.uninstall` did. folder: removed because it was empty; None if it stays.
+
+    other_version: of a smidgen that can still be imported, because it lies elsewhere or is built into the firmware.
     """
+
+    file: str
+    removed: bool  # False: there was no such file
+    folder: str | None
+    other_version: str | None
+
+
+def connect(
+    port: str | None = None, *, timeout: float | None = None, baudrate: int = 115200, heap_bytes: int | None = None
+) -> Board:
+    """A session with the board on `port`, to be used in a `with` statement or closed.
+
+    port: "auto" (the only board that is plugged in), "id:SERIAL" (the one with this USB serial number), the path of a
+    serial port, an address (socket://HOST:PORT, rfc2217://HOST:PORT), or a virtual board ("sim:unix"). None: what the
+    environment variable SMIDGEN_PORT says, else "auto".
+    timeout: seconds without a byte from the board after which it counts as hung; None: 10 for a board on a cable, more
+    for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted.
+    Raises BoardError when the board cannot be reached, InputError when `port` cannot be a port or is not the only one.
+    """
+    port = resolve(default_port() if port is None else port)
     if not is_virtual(port):
         if heap_bytes is not None:
             raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
-        if _is_no_port(port):
-            raise InputError(
-                f"there is no port {port!r}: give the path of a serial port, such as /dev/ttyACM0, "
-                f"or a virtual board: {', '.join(VIRTUAL_BOARDS)}"
-            )
         # Behind a PTY there is a virtual board that another program serves, and nobody says which.
         slowness = VirtualPicoBoard.slowness if _is_pty(port) else 1.0
         return _open(port, _patience(slowness, timeout), baudrate, None)
@@ -82,12 +107,6 @@ def connect(port: str, *, timeout: float | None = None, baudrate: int = 115200, 
     except BaseException:
         virtual.close()
         raise
-
-
-def _is_no_port(port: str) -> bool:
-    """Whether it cannot even be a port that is not plugged in. Windows has ports without a path, such as COM3."""
-    path = Path(port)
-    return os.name == "posix" and "/" not in port and (not path.exists() or path.is_dir())
 
 
 def _is_pty(port: str) -> bool:
@@ -124,6 +143,10 @@ class Board:
     def port(self) -> str:
         """Path of the serial port; of the PTY for a virtual board."""
         return self._repl.port
+
+    def __repr__(self) -> str:
+        name = f"{self._virtual.name} on {self.port}" if self._virtual else self.port
+        return f"<Board {name}{', closed' if self._closed else ''}>"
 
     def __enter__(self) -> Board:
         return self
@@ -184,10 +207,8 @@ class Board:
         self._collect()
         text = self.exec(board_helper.HELLO)
         version, machine, platform, mpy, free_bytes, used_bytes, smidgen_version, problem = ast.literal_eval(text)
-        number = ".".join(map(str, version[:3]))
-        suffix = f"-{version[3]}" if len(version) > 3 and version[3] else ""
         return BoardInfo(
-            version=number + suffix,
+            version=natmod.version_text(version),
             machine=machine,
             platform=platform,
             natmod_arch=natmod.architecture(mpy),
@@ -239,6 +260,30 @@ class Board:
             # A version imported before would be used on.
             self.exec("_smg.forget()")
         return written
+
+    def uninstall(self) -> Removal:
+        """Remove the smidgen.mpy that `install` puts on a board, and its folder if that is empty then.
+
+        A model that is loaded keeps its memory until the session ends; no other can be loaded after this.
+        """
+        with self._enough_memory("uninstall smidgen"):
+            folder = LIBRARY.rstrip("/")
+            removed = self._removed(f"__import__('os').remove({natmod.BOARD_FILE!r})")
+            empty = removed and not self.eval(f"__import__('os').listdir({folder!r})")
+            if empty:
+                self.exec(f"__import__('os').rmdir({folder!r})")
+            self.exec("__import__('sys').modules.pop('smidgen', None)")
+            return Removal(natmod.BOARD_FILE, removed, folder if empty else None, self.hello().smidgen_version)
+
+    def _removed(self, code: str) -> bool:
+        """Run code that removes a file; False if there was none."""
+        try:
+            self.exec(code)
+        except BoardError as error:
+            if not str(error).startswith("OSError") or not NO_SUCH_FILE.search(str(error)):
+                raise
+            return False
+        return True
 
     def load(
         self, blob: bytes | str | Path, ram: bool = True, name: str = "model.smg", progress: Progress | None = None

@@ -17,6 +17,7 @@ import serial
 
 from smidgen.errors import BoardError, BoardReset, BoardTimeout
 from smidgen.link.last_output import printable
+from smidgen.link.opening import open_port
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D = b"\x01", b"\x02", b"\x03", b"\x04"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -78,12 +79,7 @@ class RawRepl:
         self._hung = False  # it has not answered Ctrl-C either
         self._received = bytearray()  # arrived and not taken yet
         self._last = bytearray()  # what arrived since the last command began
-        try:
-            self._serial = serial.Serial(
-                port, baudrate, timeout=POLL_SECONDS, write_timeout=self.timeout, exclusive=True
-            )
-        except (serial.SerialException, OSError) as error:
-            raise BoardError(_cannot_open(port, error)) from error
+        self._serial = open_port(port, baudrate, POLL_SECONDS, write_timeout=self.timeout)
 
     def enter(self, timeout: float | None = None) -> None:
         """Stop whatever runs on the board and take over its REPL. Does not reset the board."""
@@ -99,6 +95,23 @@ class RawRepl:
             while self._receive() and time.monotonic() < deadline:
                 pass
         self._drop_input()
+
+    def enter_if_idle(self) -> bool:
+        """Take over the REPL only if the board shows its prompt; False if it does not answer as a prompt would.
+
+        Nothing is interrupted: Enter gives a prompt, and Ctrl-B the banner, also where somebody left the raw REPL open.
+        A program that runs gets these two bytes if it reads its input, else the prompt after it does.
+        """
+        self._write(b"\r" + CTRL_B)
+        deadline = time.monotonic() + self.patience.attempt
+        while BANNER_END not in self._received:
+            self._receive()
+            if time.monotonic() >= deadline:
+                return False
+        self._write(CTRL_A)
+        self._read_until(RAW_PROMPT, self.timeout)
+        self._drop_input()
+        return True
 
     def resynchronise(self) -> None:
         """Back to the raw prompt, if the last exchange did not end: Ctrl-C on this computer can come anywhere in it."""
@@ -335,16 +348,3 @@ class RawRepl:
 
     def _gone(self, error: Exception) -> BoardError:
         return BoardError(self._failure() or f"the board on {self.port} is gone: {error}; check the cable")
-
-
-def _cannot_open(port: str, error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, PermissionError) or "Permission denied" in text:
-        advice = "you may not use it; on Linux add yourself to its group (often dialout) and log in again"
-    elif "No such file" in text or "FileNotFoundError" in text:
-        advice = "there is no such port; plug the board in, or use sim:unix"
-    elif "exclusively lock" in text or "busy" in text.lower():
-        advice = "another program has it open; close that one first"
-    else:
-        advice = text
-    return f"cannot open {port}: {advice}"
