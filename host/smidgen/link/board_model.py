@@ -36,6 +36,11 @@ class BoardModel:
         self.last_microseconds: int | None = None
 
     @property
+    def key(self) -> int:
+        """Its number on the board."""
+        return self._key
+
+    @property
     def inputs(self) -> tuple[TensorLayout, ...]:
         return self._layout.inputs
 
