@@ -7,6 +7,7 @@ import rich_click as click
 import smidgen
 from smidgen.cli.boards import boards
 from smidgen.cli.demo import demo
+from smidgen.cli.diff import diff
 from smidgen.cli.fit import fit
 from smidgen.cli.inspect import inspect
 from smidgen.cli.pack import pack
@@ -35,5 +36,5 @@ def cli() -> None:
     """
 
 
-for _command in (pack, inspect, fit, run, repl, verify, boards, sim, demo):
+for _command in (pack, inspect, fit, run, repl, diff, verify, boards, sim, demo):
     cli.add_command(_command)
