@@ -14,7 +14,7 @@ from smidgen.blob.reader import read_blob_file
 from smidgen.errors import InputError
 from smidgen.network import Network
 from smidgen.reference import run_steps
-from smidgen.runner import Runner, open_runner
+from smidgen.runner import HOST, Runner, open_runner
 from smidgen.samples import load_inputs
 
 Int8Array = NDArray[np.int8]
@@ -122,8 +122,10 @@ def compare_operators(
     """Run the blob at `path` on sample number `sample` of the array file `inputs`, on the board and in the reference.
 
     The board runs once for every operator, because its memory does not keep all tensors. Raises InputError when there
-    is no such sample; `samples.load_inputs` says which files are taken.
+    is no such sample, or no board; `samples.load_inputs` says which files are taken.
     """
+    if port == HOST:
+        raise InputError(f"{HOST!r} is the reference itself: name a board to compare with it (--port)")
     blob = read_blob_file(path)
     samples = load_inputs(inputs, blob.network)
     if not 0 <= sample < len(samples):

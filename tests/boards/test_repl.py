@@ -15,16 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from graph_builder import GraphBuilder
 
-from availability import not_available
-from smidgen import graph as g
-from smidgen.errors import BoardError, InputError
-from smidgen.link import natmod
+from smidgen.errors import BoardError
 from smidgen.link.prompt import visit
 from smidgen.link.session import connect
 from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualUnixBoard
-from smidgen.packer import pack_graph
 
 SLOW = 60.0  # seconds until a test gives up; the emulated Pico needs some
 PROMPT = b">>> "
@@ -32,19 +27,8 @@ FUNCTION = b"def twice(x):\n    if x:\n        x = 2 * x\n    return x\n\nprint(
 
 
 @pytest.fixture
-def blob(tmp_path: Path) -> Path:
-    """[1, 6] -> [1, 3], fully connected, with labels."""
-    try:
-        natmod.find("x64")
-    except InputError as error:
-        not_available(str(error))
-    b = GraphBuilder()
-    b.tensor("x", (1, 6), 0.1, 3)
-    b.tensor("y", (1, 3), 0.2, -4)
-    b.append(g.FullyConnected(["x"], "y", weights=b.weights("w", (3, 6), 0), activation=g.Activation.RELU))
-    path = tmp_path / "dense.smg"
-    path.write_bytes(pack_graph(b.finish(["x"], ["y"]), {"labels": ["left", "right", "up"]}))
-    return path
+def blob(dense_blob: Path) -> Path:
+    return dense_blob
 
 
 class Person:

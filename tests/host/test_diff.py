@@ -111,7 +111,9 @@ def test_real_errors_are_steps_times_the_scale(blob: Path, inputs: Path, monkeyp
 def test_a_sample_that_is_not_there(blob: Path, inputs: Path) -> None:
     for sample in (-1, 4):
         with pytest.raises(InputError, match=rf"there is no sample {sample} in .*: it has 0 to 3"):
-            compare_operators(blob, inputs, "host", sample=sample)
+            compare_operators(blob, inputs, "a board", sample=sample)
+    with pytest.raises(InputError, match="'host' is the reference itself: name a board"):
+        compare_operators(blob, inputs, "host")
 
 
 def test_command(blob: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
