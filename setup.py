@@ -2,7 +2,7 @@
 
     boards/*.toml                      ->  smidgen/boards/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
-    device/stubs/smidgen.pyi           ->  smidgen/stubs/
+    device/stubs/smidgen.pyi           ->  smidgen/device/stubs/
 
 An editable installation uses both where they are.
 """
@@ -38,7 +38,7 @@ class BuildWithData(build_py):
             (source, package / "natmod" / source.parent.name / source.name)
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")
         ]
-        stubs = [(source, package / "stubs" / source.name) for source in (ROOT / "device" / "stubs").glob("*.pyi")]
+        stubs = [(source, package / "device" / "stubs" / source.name) for source in (ROOT / "device" / "stubs").glob("*.pyi")]
         return sorted(boards + modules + stubs)
 
 

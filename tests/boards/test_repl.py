@@ -19,7 +19,7 @@ import pytest
 from smidgen.errors import BoardError
 from smidgen.link.prompt import visit
 from smidgen.link.session import connect
-from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualUnixBoard
+from smidgen.link.virtual import VirtualUnixBoard
 
 SLOW = 60.0  # seconds until a test gives up; the emulated Pico needs some
 PROMPT = b">>> "
@@ -281,4 +281,4 @@ def test_a_blob_that_is_refused_leaves_the_board_as_it_was(virtual_board: Virtua
 def test_the_port_has_to_be_a_board() -> None:
     result = smidgen_repl("", "--port", "host")
     assert result.returncode == 6
-    assert all(name in result.stderr for name in VIRTUAL_BOARDS)
+    assert "'host'" in result.stderr and "board" in result.stderr

@@ -119,7 +119,7 @@ def test_a_sample_that_is_not_there(blob: Path, inputs: Path) -> None:
 def test_command(blob: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, 3)
     picture = tmp_path / "picture.png"
-    arguments = ["diff", str(blob), "--input", str(inputs), "--port", "a board"]
+    arguments = ["diff", str(blob), "--input", str(inputs), "--port", "sim:unix"]
     result = CliRunner().invoke(cli, [*arguments, "--plot", str(picture)])
     assert result.exit_code == 1
     assert (

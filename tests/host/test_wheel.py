@@ -58,7 +58,9 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("smidgen/natmod/armv6m/smidgen.mpy") == b"M for armv6m"
-        assert archive.read("smidgen/stubs/smidgen.pyi") == (ROOT / "device" / "stubs" / "smidgen.pyi").read_bytes()
+        assert (
+            archive.read("smidgen/device/stubs/smidgen.pyi") == (ROOT / "device" / "stubs" / "smidgen.pyi").read_bytes()
+        )
         for name in BOARDS:
             assert archive.read(f"smidgen/boards/{name}") == (ROOT / "boards" / name).read_bytes()
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from smidgen.errors import BoardError
-from smidgen.link.session import Board, Progress
+from smidgen.link.session import Board
 from smidgen.link.terminal import Console, Terminal
 
 MODEL_NAME = "m"
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 # Names and values; that is all a visitor can leave behind besides files.
 _REMEMBER = "_smg_before = dict(globals())"
