@@ -38,7 +38,7 @@ class BuildWithData(build_py):
             (source, package / "natmod" / source.parent.name / source.name)
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")
         ]
-        stubs = [(source, package / "device" / "stubs" / source.name) for source in (ROOT / "device" / "stubs").glob("*.pyi")]
+        stubs = [(source, package / source.relative_to(ROOT)) for source in (ROOT / "device" / "stubs").glob("*.pyi")]
         return sorted(boards + modules + stubs)
 
 
