@@ -2,6 +2,7 @@
 
     boards/*.toml                      ->  smidgen/boards/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
+    device/stubs/smidgen.pyi           ->  smidgen/device/stubs/
 
 An editable installation uses both where they are.
 """
@@ -37,7 +38,8 @@ class BuildWithData(build_py):
             (source, package / "natmod" / source.parent.name / source.name)
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")
         ]
-        return sorted(boards + modules)
+        stubs = [(source, package / source.relative_to(ROOT)) for source in (ROOT / "device" / "stubs").glob("*.pyi")]
+        return sorted(boards + modules + stubs)
 
 
 setup(cmdclass={"build_py": BuildWithData}, options={"build": {"build_base": ".cache/build"}})

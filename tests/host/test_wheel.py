@@ -22,6 +22,7 @@ def checkout(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "host", checkout / "host", ignore=ignored)
     (checkout / "boards").mkdir()
+    shutil.copytree(ROOT / "device" / "stubs", checkout / "device" / "stubs")
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", *(f"boards/{n}" for n in BOARDS)):
         shutil.copyfile(ROOT / name, checkout / name)
     add_module(checkout, "armv6m")
@@ -57,6 +58,9 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("smidgen/natmod/armv6m/smidgen.mpy") == b"M for armv6m"
+        assert (
+            archive.read("smidgen/device/stubs/smidgen.pyi") == (ROOT / "device" / "stubs" / "smidgen.pyi").read_bytes()
+        )
         for name in BOARDS:
             assert archive.read(f"smidgen/boards/{name}") == (ROOT / "boards" / name).read_bytes()
 

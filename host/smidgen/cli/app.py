@@ -9,11 +9,13 @@ from smidgen.cli.boards import boards
 from smidgen.cli.completion import PROGRAM, completion
 from smidgen.cli.demo import demo
 from smidgen.cli.devices import devices
+from smidgen.cli.diff import diff
 from smidgen.cli.fit import fit
 from smidgen.cli.flash import flash
 from smidgen.cli.inspect import inspect
 from smidgen.cli.install import install, uninstall
 from smidgen.cli.pack import pack
+from smidgen.cli.repl import repl
 from smidgen.cli.run import run
 from smidgen.cli.sim import sim
 from smidgen.cli.verify import verify
@@ -21,7 +23,7 @@ from smidgen.cli.verify import verify
 # What `smidgen --help` says of each command, in the order in which it lists them.
 _GROUPS = {
     "Models": {
-        "pack": "turn a .tflite model into a blob",
+        "pack": "turn a trained model into a blob",
         "inspect": "check a blob, show what is in it",
         "fit": "latency and memory on boards, before uploading",
     },
@@ -63,11 +65,13 @@ for _command in (
     completion,
     demo,
     devices,
+    diff,
     fit,
     flash,
     inspect,
     install,
     pack,
+    repl,
     run,
     sim,
     uninstall,

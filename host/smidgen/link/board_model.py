@@ -44,6 +44,11 @@ class BoardModel:
         return f"<BoardModel {shapes(self.inputs)} -> {shapes(self.outputs)}, {arena}{last}>"
 
     @property
+    def key(self) -> int:
+        """Its number on the board."""
+        return self._key
+
+    @property
     def inputs(self) -> tuple[TensorLayout, ...]:
         return self._layout.inputs
 

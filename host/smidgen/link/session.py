@@ -257,8 +257,9 @@ class Board:
         with self._enough_memory("install smidgen"):
             written = self._put_file(LIBRARY + natmod.FILE_NAME, data, progress)
             self._refuse_shadows()
-            # A version imported before would be used on.
-            self.exec("_smg.forget()")
+            if written:
+                # A version imported before would be used on. Its native code stays in memory until the board is reset.
+                self.exec("_smg.forget()")
         return written
 
     def uninstall(self) -> Removal:
@@ -310,6 +311,17 @@ class Board:
             self._collect()
             self.exec(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
         return BoardModel(self.exec, key, layout)
+
+    def release(self, model: BoardModel, name: str) -> None:
+        """Leave `model` on the board as its global `name`, and nothing else of this session. `model` is closed then."""
+        self.exec(f"{name} = _smg.models.pop({model.key})")
+        self.exec(board_helper.REMOVE)
+        self._helper = False
+
+    def friendly_prompt(self) -> RawRepl:
+        """The line with the board's friendly prompt showing, to receive from and send to; ends with the next `exec`."""
+        self._repl.lend()
+        return self._repl
 
     def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
         self._collect()

@@ -177,6 +177,19 @@ class RawRepl:
         if not self._hung:
             self._read_until(FRIENDLY_PROMPT, min(self.patience.closing, self.timeout))
 
+    def lend(self) -> None:
+        """Show the friendly prompt to whoever uses `receive` and `send`; the next `execute` takes the board back."""
+        self.leave()
+        self._exchanging = True
+
+    def receive(self) -> bytes:
+        """What has arrived; b"" if nothing comes within POLL_SECONDS. Raises BoardError when the board is gone."""
+        self._receive()
+        return self._take(len(self._received))
+
+    def send(self, data: bytes) -> None:
+        self._write(data)
+
     def close(self) -> None:
         self._serial.close()
 
