@@ -1,9 +1,10 @@
 """What pyproject.toml cannot say: data that lies outside the package's folder goes into a wheel.
 
     boards/*.toml                      ->  smidgen/boards/
+    device/link/*.py                   ->  smidgen/device/link/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
 
-An editable installation uses both where they are.
+An editable installation uses them where they are.
 """
 
 import shutil
@@ -33,11 +34,12 @@ class BuildWithData(build_py):
         """Where each file lies, and where it goes."""
         package = Path(self.build_lib) / "smidgen"
         boards = [(source, package / "boards" / source.name) for source in (ROOT / "boards").glob("*.toml")]
+        link = [(source, package / "device" / "link" / source.name) for source in (ROOT / "device" / "link").glob("*.py")]
         modules = [
             (source, package / "natmod" / source.parent.name / source.name)
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")
         ]
-        return sorted(boards + modules)
+        return sorted(boards + link + modules)
 
 
 setup(cmdclass={"build_py": BuildWithData}, options={"build": {"build_base": ".cache/build"}})

@@ -47,7 +47,7 @@ def before_write(board: Board, number: int, action: Callable[[], None]) -> None:
 @pytest.mark.parametrize("raw_paste", [True, False])
 def test_death(board_name: str, raw_paste: bool) -> None:
     with connect(board_name) as board:
-        board._install_helper()
+        board._start_link()
         board._repl._raw_paste = raw_paste
         before_write(board, 300, lambda: kill(board, signal.SIGKILL))
         with pytest.raises(BoardError, match=r"^the virtual board died \(SIGKILL\); its last output: ") as caught:

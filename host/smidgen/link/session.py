@@ -5,7 +5,8 @@
         model = board.load("kws.smg")
         scores = model.run(samples)
 
-The session uses the raw REPL and one global name on the board, `_smg`. Closing it gives the board back with its prompt.
+The session uses one global name on the board, `_smg`. Code is run through the raw REPL; everything else goes over the
+binary link (link.py, docs/link.md). Closing the session gives the board back with its prompt.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import secrets
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -25,6 +27,7 @@ from smidgen.errors import BoardError, BoardReset, InputError
 from smidgen.link import board_helper, natmod
 from smidgen.link.board_model import BoardModel
 from smidgen.link.layout import BlobLayout, read_layout
+from smidgen.link.link import Link, LinkStatistics, Operation, Progress
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import (
     VIRTUAL_BOARDS,
@@ -40,7 +43,9 @@ LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' fi
 INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
 HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
+# Bytes that a board's standard input holds, by sys.platform.
+INPUT_BUFFER_BYTES = {"rp2": 512, "qemu": 512, "linux": 4096}
+SMALLEST_INPUT_BUFFER_BYTES = 256  # of the others
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,11 @@ def connect(port: str, *, timeout: float | None = None, baudrate: int = 115200, 
             )
         # Behind a PTY there is a virtual board that another program serves, and nobody says which.
         slowness = VirtualPicoBoard.slowness if _is_pty(port) else 1.0
-        return _open(port, _patience(slowness, timeout), baudrate, None)
+        return _open(port, slowness, timeout, baudrate, None)
     virtual = create_virtual_board(port, heap_bytes)
     virtual.start()
     try:
-        return _open(virtual.port, _patience(virtual.slowness, timeout), baudrate, virtual)
+        return _open(virtual.port, virtual.slowness, timeout, baudrate, virtual)
     except BaseException:
         virtual.close()
         raise
@@ -99,24 +104,24 @@ def _patience(slowness: float, timeout: float | None) -> Patience:
     return patience if timeout is None else replace(patience, silence=timeout)
 
 
-def _open(port: str, patience: Patience, baudrate: int, virtual: ProcessBoard | None) -> Board:
-    repl = RawRepl(port, patience, baudrate, lambda: virtual.failure if virtual else None)
+def _open(port: str, slowness: float, timeout: float | None, baudrate: int, virtual: ProcessBoard | None) -> Board:
+    repl = RawRepl(port, _patience(slowness, timeout), baudrate, lambda: virtual.failure if virtual else None)
     try:
         repl.enter()
     except BaseException:
         repl.close()
         raise
-    return Board(repl, virtual)
+    return Board(repl, virtual, slowness)
 
 
 class Board:
     """Made by `connect`. A context manager; `close` may be called twice."""
 
-    def __init__(self, repl: RawRepl, virtual: ProcessBoard | None = None) -> None:
+    def __init__(self, repl: RawRepl, virtual: ProcessBoard | None = None, slowness: float = 1.0) -> None:
         self._repl = repl
+        self._slowness = slowness
         self._virtual = virtual
-        self._helper = False  # `_smg` is on the board
-        self._deflate = False
+        self._link: Link | None = None  # None: `_smg` is not on the board
         self._models = 0
         self._closed = False
 
@@ -154,6 +159,7 @@ class Board:
     def _hand_back(self) -> None:
         try:
             if not self._repl.hung:
+                self._end_service()
                 self._repl.execute(board_helper.REMOVE, min(self._repl.patience.closing, self._repl.timeout))
         finally:
             self._repl.leave()
@@ -161,24 +167,46 @@ class Board:
     def exec(self, code: str, timeout: float | None = None) -> str:
         """Run code on the board; what it printed, with plain line ends. Raises BoardError, BoardTimeout, BoardReset."""
         try:
+            self._end_service()
             output = self._repl.execute(code, timeout)
         except BoardReset:
-            self._helper = False
+            self._link = None
             raise
         except BoardError as error:
-            if self._helper and str(error) == HELPER_IS_GONE:
-                self._helper = False
+            if self._link and str(error) == HELPER_IS_GONE:
+                self._link = None
                 raise BoardReset(f"the board on {self.port} was reset: load the model again") from error
             raise
         return output.decode(errors="replace").replace("\r\n", "\n")
 
     def eval(self, expression: str, timeout: float | None = None) -> Any:
         """Value of an expression made of literals: numbers, strings, bytes, lists, tuples, dicts, None, booleans."""
-        text = self.exec(f"print(repr({expression}))", timeout)
+        return _literal(expression, self.exec(f"print(repr({expression}))", timeout))
+
+    def request(
+        self,
+        operation: Operation,
+        body: bytes = b"",
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """One request over the binary link, which is started if need be: the result. See docs/link.md, section 5."""
+        link = self._start_link()
         try:
-            return ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError):
-            raise InputError(f"the value of {expression} on the board is no literal: {text.strip()}") from None
+            return link.request(operation, body, timeout, progress)
+        except BoardReset:
+            self._link = None
+            raise
+
+    def evaluate(self, expression: str, timeout: float | None = None) -> Any:
+        """What `eval` does, over the binary link; what the expression prints is lost."""
+        text = self.request(Operation.EVALUATE, expression.encode(), timeout)
+        return _literal(expression, text.decode(errors="replace"))
+
+    @property
+    def link_statistics(self) -> LinkStatistics:
+        """Of the binary link; zeros if it was not used."""
+        return self._link.statistics if self._link else LinkStatistics()
 
     def hello(self) -> BoardInfo:
         self._collect()
@@ -206,19 +234,17 @@ class Board:
             return self._put_file(name, data, progress)
 
     def _put_file(self, name: str, data: bytes, progress: Progress | None) -> bool:
-        self._install_helper()
-        if self._matches(self.eval(f"_smg.file_digest({name!r})"), data):
+        if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
             return False
         self._require_storage(name, len(data))
         temporary = name + ".part"
         try:
-            self.exec(f"_smg.create({temporary!r})")
-            for _, arguments in self._chunks(data, progress):
-                self.exec(f"_smg.append({arguments})")
-            self.exec("_smg.finish()")
-            if not self._matches(self.eval(f"_smg.file_digest({temporary!r})"), data):
+            self.evaluate(f"_smg.create({temporary!r})")
+            self.request(Operation.APPEND, data, progress=progress)
+            self.evaluate("_smg.finish()")
+            if not self._matches(self.evaluate(f"_smg.file_digest({temporary!r})"), data):
                 raise BoardError(f"{name} did not arrive intact on the board: its hash is wrong; try again")
-            self.exec(f"_smg.os.rename({temporary!r},{name!r})")
+            self.evaluate(f"_smg.os.rename({temporary!r},{name!r})")
         except BaseException:  # a Ctrl-C leaves no half a file either
             self._try(f"_smg.abandon({temporary!r})")
             raise
@@ -237,7 +263,7 @@ class Board:
             written = self._put_file(LIBRARY + natmod.FILE_NAME, data, progress)
             self._refuse_shadows()
             # A version imported before would be used on.
-            self.exec("_smg.forget()")
+            self.evaluate("_smg.forget()")
         return written
 
     def load(
@@ -251,7 +277,7 @@ class Board:
         data = blob if isinstance(blob, bytes) else read_file(Path(blob))
         layout = read_layout(data)
         with self._enough_memory("load a model"):
-            self._install_helper()
+            self._start_link()
         self._require_smidgen()
         if not ram:
             self._require_memory(data, layout, self._is_mapped(name, data))
@@ -263,34 +289,33 @@ class Board:
                 self._require_memory(data, layout)
                 self._fill_buffer(data, progress)
             self._collect()
-            self.exec(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
-        return BoardModel(self.exec, key, layout)
+            self.evaluate(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
+        return BoardModel(self, key, layout)
 
     def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
         self._collect()
-        self.exec(f"_smg.allocate({len(data)})")
-        for offset, arguments in self._chunks(data, progress):
-            self.exec(f"_smg.fill({offset},{arguments})")
-        if not self._matches(self.eval("_smg.digest((_smg.buffer,))"), data):
+        self.evaluate(f"_smg.allocate({len(data)})")
+        self.request(Operation.FILL, data, progress=progress)
+        if not self._matches(self.evaluate("_smg.digest((_smg.buffer,))"), data):
             raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
 
     def _require_memory(self, data: bytes, layout: BlobLayout, mapped: bool = False) -> None:
         """Refuse a model that the board has no memory for. mapped: the blob stays where it is."""
         sizes = [] if mapped else [len(data)]
-        free, fits = self.eval(f"_smg.memory(*{[*sizes, layout.arena_bytes]})")
+        free, fits = self.evaluate(f"_smg.memory(*{[*sizes, layout.arena_bytes]})")
         if not fits:
             raise BoardError(self._does_not_fit(0 if mapped else len(data), layout, free))
 
     def _is_mapped(self, name: str, data: bytes) -> bool:
         """Whether the board has this file already, in memory-mapped flash."""
         try:
-            mapped = bool(self.eval(f"_smg.mapped({name!r})"))
+            mapped = bool(self.evaluate(f"_smg.mapped({name!r})"))
         except BoardError:
             return False  # no such file
-        return mapped and self._matches(self.eval(f"_smg.file_digest({name!r})"), data)
+        return mapped and self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data)
 
     def _require_storage(self, name: str, size: int) -> None:
-        free = self.eval(f"_smg.storage({name!r})")
+        free = self.evaluate(f"_smg.storage({name!r})")
         if free is not None and size > free:
             raise BoardError(
                 f"{name} does not fit on the board: it has {size} bytes, and the file system {free} bytes free "
@@ -303,7 +328,7 @@ class Board:
         try:
             yield
         except BaseException as error:
-            self._try("_smg.buffer = None")
+            self._try("_smg.drop()")
             if not _is_memory_error(error):
                 raise
             raise BoardError(self._does_not_fit(len(data), layout, self._free_bytes())) from error
@@ -345,29 +370,44 @@ class Board:
         return "reset the board, take a smaller model, or put the blob into memory-mapped flash"
 
     def _collect(self) -> None:
-        """To be called before the board allocates what stays, in an exec of its own: without it that lands behind
+        """To be called before the board allocates what stays, in a request of its own: without it that lands behind
         all garbage of the session so far, in the middle of the heap, and leaves no large piece free."""
-        self.exec("__import__('gc').collect()")
+        if self._link and self._link.running:
+            self.evaluate("_smg.gc.collect()")
+        else:
+            self.exec("__import__('gc').collect()")
 
-    def _chunks(self, data: bytes, progress: Progress | None) -> Iterator[tuple[int, str]]:
-        """Offset and encoded arguments of every chunk; reports a chunk when the next is asked for."""
-        for offset in range(0, len(data), board_helper.CHUNK_BYTES):
-            chunk = data[offset : offset + board_helper.CHUNK_BYTES]
-            yield offset, board_helper.chunk_arguments(chunk, self._deflate)
-            if progress:
-                progress(offset + len(chunk), len(data))
-
-    def _install_helper(self) -> None:
-        if not self._helper:
+    def _start_link(self) -> Link:
+        """The service is sent to the board once; it is started when it has the first request."""
+        if not self._link:
             self._collect()
-            self._deflate = self.exec(board_helper.INSTALL).strip() == "True"
-            self._helper = True
+            self.exec(board_helper.INSTALL)
+            for code in board_helper.service_source():
+                self._define(code)
+            nonce = secrets.randbits(32)
+            platform = self.exec(board_helper.create_service(nonce)).strip()
+            buffer = INPUT_BUFFER_BYTES.get(platform, SMALLEST_INPUT_BUFFER_BYTES)
+            self._link = Link(self._repl, nonce, buffer, self._slowness)
+        return self._link
+
+    def _define(self, code: str) -> None:
+        """Not every firmware can compile to machine code."""
+        try:
+            self.exec(code)
+        except BoardError as error:
+            if not str(error).startswith("SyntaxError"):
+                raise
+            self.exec(code.replace(board_helper.NATIVE_CODE, ""))
+
+    def _end_service(self) -> None:
+        if self._link:
+            self._link.leave()
 
     def _require_smidgen(self) -> None:
         self._collect()
         try:
             with self._enough_memory("import smidgen"):
-                self.exec("_smg.module()")
+                self.evaluate("bool(_smg.module())")
         except BoardError as error:
             if str(error).startswith("ImportError"):
                 raise BoardError(f"smidgen is not installed on the board on {self.port}: install it first") from error
@@ -380,11 +420,11 @@ class Board:
 
     def _refuse_shadows(self) -> None:
         """A smidgen in the root would be imported instead of the one in lib/."""
-        present = self.eval("_smg.os.listdir()")
+        present = self.evaluate("_smg.os.listdir()")
         for shadow in ("smidgen.py", "smidgen.mpy", "smidgen"):
             if shadow in present:
                 raise BoardError(f"the board's own {shadow} hides {LIBRARY}{natmod.FILE_NAME}: remove it")
-        if "smidgen.py" in self.eval(f"_smg.os.listdir({str(PurePosixPath(LIBRARY))!r})"):
+        if "smidgen.py" in self.evaluate(f"_smg.os.listdir({str(PurePosixPath(LIBRARY))!r})"):
             raise BoardError(f"the board's own {LIBRARY}smidgen.py hides {LIBRARY}{natmod.FILE_NAME}: remove it")
 
     def _matches(self, digest: str | int | None, data: bytes) -> bool:
@@ -393,11 +433,18 @@ class Board:
             return digest & 0xFFFFFFFF == zlib.crc32(data)
         return digest == hashlib.sha256(data).hexdigest()
 
-    def _try(self, code: str) -> None:
+    def _try(self, expression: str) -> None:
         try:
-            self.exec(code)
+            self.evaluate(expression)
         except BoardError:
             pass  # cleaning up after an error that is reported already
+
+
+def _literal(expression: str, text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        raise InputError(f"the value of {expression} on the board is no literal: {text.strip()}") from None
 
 
 def _is_memory_error(error: BaseException) -> bool:

@@ -29,6 +29,7 @@ BANNER_END = b'Type "help()" for more information.\r\n>>> '
 AFTER_RESET = (BANNER_END, BANNER_END + b"\r\n" + FRIENDLY_PROMPT, RAW_PROMPT)
 
 POLL_SECONDS = 0.1  # how often a silent line is checked for a time-out or a dead board
+LAUNCHED_POLL_SECONDS = 0.01  # the same for code that was launched, whose frames may have to be sent again
 PLAIN_CHUNK_BYTES = 256  # without raw paste there is no flow control: this much, then a pause
 PLAIN_PAUSE_SECONDS = 0.01
 KEPT_BYTES = 2000  # of the last output
@@ -146,9 +147,51 @@ class RawRepl:
             raise BoardError(lines[-1], "\n".join(lines[:-1]))
         return output
 
+    def launch(self, code: str) -> None:
+        """Run `code`, which talks to the computer by itself: with `send` and `receive`, until `landed`."""
+        self.resynchronise()
+        self._last.clear()
+        self._exchanging = True
+        self._notice_reset()
+        self._send(code.encode(), self.timeout)
+        self._serial.timeout = LAUNCHED_POLL_SECONDS
+
+    def send(self, data: bytes) -> None:
+        """To the code that was launched."""
+        self._write(data)
+
+    def receive(self) -> bytes:
+        """From the code that was launched; nothing if nothing comes for LAUNCHED_POLL_SECONDS."""
+        self._receive()
+        data = self._take(len(self._received))
+        self._last.clear()
+        return data
+
+    def seconds_on_the_wire(self, count: int) -> float:
+        """How long a UART takes for so many bytes, of ten bits each; USB is faster."""
+        return 10 * count / float(self._serial.baudrate)
+
+    def landed(self, *, at_prompt: bool) -> None:
+        """The code that was launched has ended, or is given up. at_prompt: the raw prompt has been received."""
+        self._serial.timeout = POLL_SECONDS
+        self._exchanging = not at_prompt
+
+    def reset_error(self, output: bytes) -> BoardReset:
+        """`output`: what the board sent last."""
+        self._last[:] = output
+        return self._reset()
+
+    def silence_error(self, timeout: float, output: bytes) -> BoardTimeout:
+        self._last[:] = output
+        return self._silence("fell silent", timeout)
+
+    def give_up(self) -> None:
+        """The board does not react to anything."""
+        self._hung = True
+
     def _notice_reset(self) -> None:
         """Nothing comes unasked from a raw REPL, but from a board that was reset since the last exchange."""
-        if self._is_waiting():
+        if self.is_waiting():
             self._receive()
         if self._says_reset():
             raise self._reset()
@@ -201,7 +244,7 @@ class RawRepl:
         self._forget_handshake()
         granted, sent = window, 0
         while sent < len(code):
-            while granted == 0 or self._received or self._is_waiting():
+            while granted == 0 or self._received or self.is_waiting():
                 if self._read_grant(timeout) == CTRL_D:
                     self._write(CTRL_D)  # it has seen enough (a syntax error), and says why after this
                     return
@@ -281,7 +324,7 @@ class RawRepl:
         del self._received[:count]
         return data
 
-    def _is_waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether bytes have arrived that were not received yet."""
         try:
             return bool(self._serial.in_waiting)
