@@ -34,7 +34,8 @@ class BuildWithData(build_py):
         """Where each file lies, and where it goes."""
         package = Path(self.build_lib) / "smidgen"
         boards = [(source, package / "boards" / source.name) for source in (ROOT / "boards").glob("*.toml")]
-        link = [(source, package / "device" / "link" / source.name) for source in (ROOT / "device" / "link").glob("*.py")]
+        sources = (ROOT / "device" / "link").glob("*.py")
+        link = [(source, package / "device" / "link" / source.name) for source in sources]
         modules = [
             (source, package / "natmod" / source.parent.name / source.name)
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")

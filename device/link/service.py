@@ -41,13 +41,13 @@ class _SmgService(_SmgFrames):
             return True
         kind, number, ident, offset = self.unpack_from("<BBHI", self.frame, 1)
         age = (ident - self.ident) & 0xFFFF
-        if kind == 80:
+        if kind == 80 and end == 10:
             if self.done and not age:
-                self.answer(offset)
+                self.answer(offset, min(self.frame[9], 240) or 240)
             else:
                 self.send(65, number, ident, 0 if age else self.received)
             return True
-        if age >= 0x8000 or kind not in (68, 76):
+        if age >= 0x8000 or kind not in (68, 76) or end > 249:
             return True
         if age:
             self.ident, self.operation, self.received = ident, number, 0
@@ -157,13 +157,13 @@ class _SmgService(_SmgFrames):
         views = model.outputs if self.tensor < 0 else (model.tensor(self.tensor),)
         return (self.pack("<I", duration),) + views
 
-    # Up to 4096 bytes of the result, from `offset` on.
-    def answer(self, offset):
+    # Up to 4096 bytes of the result, from `offset` on, `piece` bytes in a frame.
+    def answer(self, offset, piece=240):
         if offset > self.size:
             offset = 0
         limit = min(self.size, offset + 4096)
         while True:
-            end = self.copy(offset, min(240, limit - offset))
+            end = self.copy(offset, min(piece, limit - offset))
             offset += end - 9
             kind = 69 if offset >= self.size else 82
             self.send(kind, self.failed, self.ident, offset - end + 9, end)

@@ -19,15 +19,21 @@ from smidgen.link.transport import AFTER_RESET, CTRL_C, RawRepl
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 SERVE = "_smg.service.serve({silence})"
+SERVICE_IS_GONE = (
+    "NameError: name '_smg' isn't defined",
+    "AttributeError: type object '_smg' has no attribute 'service'",
+)
 IS_ALIVE = "print(_smg.service.nonce)"
 SERVICE_SILENCE_MS = 5000  # without a byte, then the board returns to its REPL
 SERVICE_ENDED = b"\x04>"  # the raw REPL's last bytes after code has ended
 TEXTS_OF_ENDING = (b"\x04\x04>", b"Traceback")
 
-PROBE_FIRST_SECONDS = 0.05  # without an answer, then the board is asked where it is
-PROBE_LONGEST_SECONDS = 2.0  # each further time takes twice as long, up to this
-SMALLEST_PIECE_BYTES = 16  # of a request, on a bad line
-PIECES_UNTIL_LARGER = 16  # acknowledged in a row
+FIRST_ROUND_TRIP_SECONDS = 0.05  # assumed; then it is measured
+PROBE_ROUND_TRIPS = 3  # without an answer, then the board is asked where it is
+PROBE_SHORTEST_SECONDS = 0.02
+PROBE_LONGEST_SECONDS = 1.0  # each further time takes twice as long, up to this; less than the service waits
+SMALLEST_PIECE_BYTES = 16  # of a request or a result, on a bad line
+PIECES_UNTIL_LARGER = 16  # that arrive in a row
 RESULT_BURST_BYTES = 4096  # the board sends so much of a result unasked
 MOST_REPETITIONS = 200  # of one piece of a request; then the line is of no use
 MOST_RESTARTS = 3  # of the service, during one request
@@ -57,6 +63,24 @@ class LinkStatistics:
     restarts: int = 0  # of the service, after it had returned to the REPL
 
 
+class _PieceSize:
+    """Smaller pieces get through a bad line more often."""
+
+    def __init__(self, largest: int) -> None:
+        self.bytes = self._largest = largest
+        self._arrived = 0
+
+    def shrink(self) -> None:
+        self.bytes = max(SMALLEST_PIECE_BYTES, self.bytes // 2)
+        self._arrived = 0
+
+    def grow(self) -> None:
+        self._arrived += 1
+        if self._arrived >= PIECES_UNTIL_LARGER and self.bytes < self._largest:
+            self.bytes = min(2 * self.bytes, self._largest)
+            self._arrived = 0
+
+
 class _Exchange:
     """One request and its result, as far as they have got."""
 
@@ -69,6 +93,7 @@ class _Exchange:
         self.sent_last = False
         self.furthest = -1  # end of the piece sent that reached furthest
         self.in_flight: deque[tuple[int, int]] = deque()  # end of each piece that is under way, its bytes on the wire
+        self.sent_at = 0.0
         self.repetitions = 0  # since something new was acknowledged
         self.repeated_from = -1  # where the last repetition that the board asked for began
         self.result = bytearray()
@@ -117,8 +142,9 @@ class Link:
         self._token = 0
         self._expected_token = 0
         self._largest_piece = min(MAX_DATA_BYTES, self._window // 2 - OVERHEAD_BYTES)  # two are under way
-        self._piece = self._largest_piece
-        self._good_pieces = 0
+        self._request_piece = _PieceSize(self._largest_piece)
+        self._result_piece = _PieceSize(MAX_DATA_BYTES)
+        self._round_trip = FIRST_ROUND_TRIP_SECONDS * slowness
         self._running = False
         self._broken_off = False
         self._restarts = 0
@@ -199,6 +225,7 @@ class Link:
             data = self._repl.receive()
             now = time.monotonic()
             news = False
+            damaged = self._reader.damaged
             for frame in self._reader.feed(data):
                 self.statistics.frames_received += 1
                 if frame.ident == exchange.ident:
@@ -213,6 +240,11 @@ class Link:
                 probe_at = now + probe_after
                 if progress and exchange.acknowledged < len(exchange.body):
                     progress(exchange.acknowledged, len(exchange.body))
+            if self._reader.damaged > damaged and not news:
+                # The board answers, but its answer does not get through.
+                self._result_piece.shrink()
+                probe_after = self._probe_first(exchange)
+                probe_at = min(probe_at, now + probe_after)
             if data:
                 continue
             self._raise_if_reset()
@@ -226,16 +258,22 @@ class Link:
                 probe_at = heard
             elif now >= probe_at:
                 self._probe(exchange)
-                probe_after = min(2 * probe_after, PROBE_LONGEST_SECONDS * self._slowness)
+                probe_after = min(2 * probe_after, PROBE_LONGEST_SECONDS)
                 probe_at = now + probe_after
 
     def _probe_first(self, exchange: _Exchange) -> float:
-        return (PROBE_FIRST_SECONDS + self._repl.seconds_on_the_wire(exchange.bytes_in_flight)) * self._slowness
+        waiting = PROBE_ROUND_TRIPS * self._round_trip + self._repl.seconds_on_the_wire(exchange.bytes_in_flight)
+        return max(PROBE_SHORTEST_SECONDS, waiting)
+
+    def _measure(self, exchange: _Exchange) -> None:
+        """By an acknowledgement; not by a result, which takes as long as the request."""
+        if exchange.repetitions == 0:
+            self._round_trip += (time.monotonic() - exchange.sent_at - self._round_trip) / 4
 
     def _send_pieces(self, exchange: _Exchange) -> None:
         """As many as the board's input buffer has room for."""
         while not exchange.sent_last:
-            end = min(exchange.sent + self._piece, len(exchange.body))
+            end = min(exchange.sent + self._request_piece.bytes, len(exchange.body))
             size = end - exchange.sent + OVERHEAD_BYTES
             if exchange.in_flight and exchange.bytes_in_flight + size > self._window:
                 return
@@ -245,6 +283,7 @@ class Link:
                 self.statistics.retransmissions += 1
             self._send(Frame(kind, exchange.operation, exchange.ident, exchange.sent, piece))
             exchange.in_flight.append((end, size))
+            exchange.sent_at = time.monotonic()
             exchange.sent = end
             exchange.furthest = max(exchange.furthest, end)
             exchange.sent_last = kind == Kind.LAST
@@ -252,9 +291,10 @@ class Link:
     def _take(self, exchange: _Exchange, frame: Frame) -> bool:
         """Whether the frame brings the exchange on."""
         if frame.kind == Kind.ACKNOWLEDGE:
+            self._measure(exchange)
             news = exchange.acknowledge(frame.offset)
             if news:
-                self._grow()
+                self._request_piece.grow()
             if frame.number and frame.number == self._expected_token:
                 self._expected_token = 0
                 self._repeat(exchange, frame.offset)
@@ -272,21 +312,13 @@ class Link:
         return False
 
     def _repeat(self, exchange: _Exchange, offset: int) -> None:
-        """Smaller pieces get through a bad line more often."""
-        self._piece = max(min(SMALLEST_PIECE_BYTES, self._largest_piece), self._piece // 2)
-        self._good_pieces = 0
+        self._request_piece.shrink()
         exchange.rewind(offset)
         if exchange.repetitions > MOST_REPETITIONS:
             raise BoardError(
                 f"the line to the board on {self._repl.port} is too bad: {MOST_REPETITIONS} repetitions of the same "
-                f"{self._piece} bytes did not arrive; check the cable, or take a lower baud rate"
+                f"{self._request_piece.bytes} bytes did not arrive; check the cable, or take a lower baud rate"
             )
-
-    def _grow(self) -> None:
-        self._good_pieces += 1
-        if self._good_pieces >= PIECES_UNTIL_LARGER and self._piece < self._largest_piece:
-            self._piece = min(2 * self._piece, self._largest_piece)
-            self._good_pieces = 0
 
     def _take_result(self, exchange: _Exchange, frame: Frame) -> bool:
         have, end = len(exchange.result), frame.offset + len(frame.data)
@@ -298,6 +330,7 @@ class Link:
         if end < have or (end == have and frame.kind != Kind.END):
             return False
         exchange.result += frame.data[have - frame.offset :]
+        self._result_piece.grow()
         exchange.status = frame.number
         exchange.complete = frame.kind == Kind.END
         if not exchange.complete and end >= exchange.granted:
@@ -309,7 +342,8 @@ class Link:
         exchange.granted = len(exchange.result) + RESULT_BURST_BYTES
         while True:
             self._token = self._token % 255 + 1
-            probe = Frame(Kind.PROBE, self._token, exchange.ident, len(exchange.result))
+            size = bytes([self._result_piece.bytes])
+            probe = Frame(Kind.PROBE, self._token, exchange.ident, len(exchange.result), size)
             # Where it would be Ctrl-C: while the board carries out a request.
             if exchange.result or CTRL_C not in encode(probe, self._nonce):
                 break
@@ -358,8 +392,13 @@ class Link:
         except BoardTimeout:
             raise
         except BoardError as error:
-            raise self._repl.reset_error(str(error).encode()) from error
-        if int(nonce) != self._nonce:
+            if str(error) in SERVICE_IS_GONE:
+                raise BoardReset(f"the board on {self._repl.port} was reset: load the model again") from error
+            raise BoardError(
+                f"the service on the board on {self._repl.port} ended, and could not be started again ({error}); "
+                f"check the cable, and load the model again"
+            ) from error
+        if nonce.strip() != str(self._nonce).encode():
             raise BoardReset(f"another session has used the board on {self._repl.port}: load the model again")
 
     def _raise_if_reset(self) -> None:
