@@ -33,6 +33,7 @@ PROBE_ROUND_TRIPS = 3  # without an answer, then the board is asked where it is
 PROBE_SHORTEST_SECONDS = 0.02
 PROBE_LONGEST_SECONDS = 1.0  # each further time takes twice as long, up to this; less than the service waits
 SMALLEST_PIECE_BYTES = 16  # of a request or a result, on a bad line
+MOST_PIECES_IN_FLIGHT = 8  # each has to be sent again when one before it is lost
 PIECES_UNTIL_LARGER = 16  # that arrive in a row
 RESULT_BURST_BYTES = 4096  # the board sends so much of a result unasked
 MOST_REPETITIONS = 200  # of one piece of a request; then the line is of no use
@@ -275,7 +276,8 @@ class Link:
         while not exchange.sent_last:
             end = min(exchange.sent + self._request_piece.bytes, len(exchange.body))
             size = end - exchange.sent + OVERHEAD_BYTES
-            if exchange.in_flight and exchange.bytes_in_flight + size > self._window:
+            full = exchange.bytes_in_flight + size > self._window
+            if exchange.in_flight and (full or len(exchange.in_flight) == MOST_PIECES_IN_FLIGHT):
                 return
             kind = Kind.LAST if end == len(exchange.body) else Kind.DATA
             piece = exchange.body[exchange.sent : end]
