@@ -10,6 +10,7 @@ from smidgen.cli.demo import demo
 from smidgen.cli.fit import fit
 from smidgen.cli.inspect import inspect
 from smidgen.cli.pack import pack
+from smidgen.cli.push import push
 from smidgen.cli.run import run
 from smidgen.cli.sim import sim
 from smidgen.cli.verify import verify
@@ -18,7 +19,7 @@ click.rich_click.COMMAND_GROUPS = {
     "smidgen": [
         {"name": "Models", "commands": ["pack", "inspect", "fit"]},
         {"name": "Running", "commands": ["run", "verify", "demo"]},
-        {"name": "Boards", "commands": ["boards", "sim"]},
+        {"name": "Boards", "commands": ["boards", "push", "sim"]},
     ]
 }
 
@@ -34,5 +35,5 @@ def cli() -> None:
     """
 
 
-for _command in (pack, inspect, fit, run, verify, boards, sim, demo):
+for _command in (pack, inspect, fit, run, verify, boards, push, sim, demo):
     cli.add_command(_command)

@@ -130,6 +130,17 @@ class _smg:
     def drop():
         _smg.buffer = None
 
+    def publish(key, name):
+        globals()[name] = _smg.models.pop(key)
+
+    def discard(name):
+        globals().pop(name, None)
+        _smg.gc.collect()
+
+    def resident(name):
+        blob = getattr(globals().get(name), '_blob', None)
+        return None if blob is None else _smg.digest((blob,))
+
     def unload(key):
         _smg.models.pop(key, None)
         _smg.gc.collect()

@@ -45,6 +45,11 @@ class BoardModel:
         self.last_microseconds: int | None = None
 
     @property
+    def freeing(self) -> str:
+        """The expression that frees the model's memory on the board; harmless when that has been done."""
+        return f"_smg.unload({self._key})"
+
+    @property
     def inputs(self) -> tuple[TensorLayout, ...]:
         return self._layout.inputs
 
@@ -112,7 +117,7 @@ class BoardModel:
 
     def close(self) -> None:
         """Free the model's memory on the board. May be called twice."""
-        self._service.evaluate(f"_smg.unload({self._key})")
+        self._service.evaluate(self.freeing)
 
     def _value(self, call: str, timeout: float | None = None) -> Any:
         return self._service.evaluate(f"_smg.models[{self._key}].{call}", timeout)

@@ -15,6 +15,7 @@ import ast
 import hashlib
 import os
 import secrets
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from smidgen.link import board_helper, natmod
 from smidgen.link.board_model import BoardModel
 from smidgen.link.layout import BlobLayout, read_layout
 from smidgen.link.link import Link, LinkStatistics, Operation, Progress
+from smidgen.link.speed import Transfer, line_limit
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import (
     VIRTUAL_BOARDS,
@@ -123,6 +125,7 @@ class Board:
         self._virtual = virtual
         self._link: Link | None = None  # None: `_smg` is not on the board
         self._models = 0
+        self._last_transfer: Transfer | None = None
         self._closed = False
 
     @property
@@ -204,6 +207,11 @@ class Board:
         return _literal(expression, text.decode(errors="replace"))
 
     @property
+    def last_transfer(self) -> Transfer | None:
+        """The last blob or file that was sent."""
+        return self._last_transfer
+
+    @property
     def link_statistics(self) -> LinkStatistics:
         """Of the binary link; zeros if it was not used."""
         return self._link.statistics if self._link else LinkStatistics()
@@ -240,7 +248,7 @@ class Board:
         temporary = name + ".part"
         try:
             self.evaluate(f"_smg.create({temporary!r})")
-            self.request(Operation.APPEND, data, progress=progress)
+            self._transfer(Operation.APPEND, data, progress)
             self.evaluate("_smg.finish()")
             if not self._matches(self.evaluate(f"_smg.file_digest({temporary!r})"), data):
                 raise BoardError(f"{name} did not arrive intact on the board: its hash is wrong; try again")
@@ -248,6 +256,35 @@ class Board:
         except BaseException:  # a Ctrl-C leaves no half a file either
             self._try(f"_smg.abandon({temporary!r})")
             raise
+        return True
+
+    def _transfer(self, operation: Operation, data: bytes, progress: Progress | None) -> None:
+        start = time.perf_counter()
+        self.request(operation, data, progress=progress)
+        seconds = time.perf_counter() - start
+        self._last_transfer = Transfer(len(data), seconds, line_limit(self.port, self._repl.baudrate))
+
+    def put_blob(self, name: str, data: bytes, progress: Progress | None = None) -> bool:
+        """`put_file` for a model. Raises BoardError, too, when the board has not the RAM that it needs there."""
+        layout = read_layout(data)
+        with self._enough_memory(f"copy {name}"):
+            self._start_link()
+            if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
+                return False
+        self._require_memory(data, layout)
+        return self.put_file(name, data, progress)
+
+    def put_model(self, data: bytes, name: str, progress: Progress | None = None) -> bool:
+        """Load a blob into RAM as the global `name` of the board's prompt, where it stays when the session ends.
+
+        False if it holds the same blob already. Another model there is freed first when there is no room for both.
+        """
+        with self._enough_memory("load a model"):
+            self._start_link()
+        if self._matches(self.evaluate(f"_smg.resident({name!r})"), data):
+            return False
+        model = self._load(data, read_layout(data), None, progress, f"_smg.discard({name!r})")
+        self.evaluate(f"_smg.publish({model}, {name!r})")
         return True
 
     def install(self, mpy_path: str | Path | None = None, progress: Progress | None = None) -> bool:
@@ -267,42 +304,65 @@ class Board:
         return written
 
     def load(
-        self, blob: bytes | str | Path, ram: bool = True, name: str = "model.smg", progress: Progress | None = None
+        self,
+        blob: bytes | str | Path,
+        ram: bool = True,
+        name: str = "model.smg",
+        progress: Progress | None = None,
+        replaces: BoardModel | None = None,
     ) -> BoardModel:
         """Load a blob, given as bytes or as a file here: into the board's RAM, or (ram=False) into its file `name`.
 
+        replaces: a model that is not needed any more; it is freed first if there is no room for both, else afterwards.
         Raises BoardError before any of it is sent when it does not fit. A file takes RAM as well, unless the board's
         file system is memory-mapped (ROMFS) and the file is there already.
         """
         data = blob if isinstance(blob, bytes) else read_file(Path(blob))
         layout = read_layout(data)
+        discard = replaces.freeing if replaces else None
+        return BoardModel(self, self._load(data, layout, None if ram else name, progress, discard), layout)
+
+    def _load(
+        self, data: bytes, layout: BlobLayout, name: str | None, progress: Progress | None, discard: str | None
+    ) -> int:
+        """The key in `_smg.models`. name: of a file, or None. discard: expression that frees the model before it."""
         with self._enough_memory("load a model"):
             self._start_link()
         self._require_smidgen()
-        if not ram:
-            self._require_memory(data, layout, self._is_mapped(name, data))
+        if name is not None:
+            self._require_memory(data, layout, self._is_mapped(name, data), discard)
             self.put_file(name, data, progress)
         key = self._models
         self._models += 1
         with self._room_for(data, layout):
-            if ram:
-                self._require_memory(data, layout)
+            if name is None:
+                self._require_memory(data, layout, False, discard)
                 self._fill_buffer(data, progress)
             self._collect()
-            self.evaluate(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
-        return BoardModel(self, key, layout)
+            self.evaluate(f"_smg.load({key}{'' if name is None else ', ' + repr(name)})")
+        if discard:
+            self.evaluate(discard)
+        return key
 
     def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
         self._collect()
         self.evaluate(f"_smg.allocate({len(data)})")
-        self.request(Operation.FILL, data, progress=progress)
+        self._transfer(Operation.FILL, data, progress)
         if not self._matches(self.evaluate("_smg.digest((_smg.buffer,))"), data):
             raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
 
-    def _require_memory(self, data: bytes, layout: BlobLayout, mapped: bool = False) -> None:
-        """Refuse a model that the board has no memory for. mapped: the blob stays where it is."""
-        sizes = [] if mapped else [len(data)]
-        free, fits = self.evaluate(f"_smg.memory(*{[*sizes, layout.arena_bytes]})")
+    def _require_memory(
+        self, data: bytes, layout: BlobLayout, mapped: bool = False, discard: str | None = None
+    ) -> None:
+        """Refuse a model that the board has no memory for, even without the one that it may discard.
+
+        mapped: the blob stays where it is.
+        """
+        sizes = [*([] if mapped else [len(data)]), layout.arena_bytes]
+        free, fits = self.evaluate(f"_smg.memory(*{sizes})")
+        if not fits and discard:
+            self.evaluate(discard)
+            free, fits = self.evaluate(f"_smg.memory(*{sizes})")
         if not fits:
             raise BoardError(self._does_not_fit(0 if mapped else len(data), layout, free))
 

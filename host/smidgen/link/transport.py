@@ -167,9 +167,13 @@ class RawRepl:
         self._last.clear()
         return data
 
+    @property
+    def baudrate(self) -> int:
+        return int(self._serial.baudrate)
+
     def seconds_on_the_wire(self, count: int) -> float:
         """How long a UART takes for so many bytes, of ten bits each; USB is faster."""
-        return 10 * count / float(self._serial.baudrate)
+        return 10 * count / self.baudrate
 
     def landed(self, *, at_prompt: bool) -> None:
         """The code that was launched has ended, or is given up. at_prompt: the raw prompt has been received."""
