@@ -7,10 +7,11 @@
 def _smg_read(ready, read, one, frame, have, wait):
     room = len(frame)
     while True:
-        silent = True
         for _ in ready(wait):
-            silent = False
-        if silent or not read(one):
+            break
+        else:
+            return -have
+        if not read(one):
             return -have
         byte = one[0]
         if byte:

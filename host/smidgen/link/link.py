@@ -272,23 +272,26 @@ class Link:
             self._round_trip += (time.monotonic() - exchange.sent_at - self._round_trip) / 4
 
     def _send_pieces(self, exchange: _Exchange) -> None:
-        """As many as the board's input buffer has room for."""
+        """As many as the board's input buffer has room for, in one write."""
+        wire = bytearray()
         while not exchange.sent_last:
             end = min(exchange.sent + self._request_piece.bytes, len(exchange.body))
             size = end - exchange.sent + OVERHEAD_BYTES
             full = exchange.bytes_in_flight + size > self._window
             if exchange.in_flight and (full or len(exchange.in_flight) == MOST_PIECES_IN_FLIGHT):
-                return
+                break
             kind = Kind.LAST if end == len(exchange.body) else Kind.DATA
             piece = exchange.body[exchange.sent : end]
             if exchange.sent < exchange.furthest or exchange.furthest == end:
                 self.statistics.retransmissions += 1
-            self._send(Frame(kind, exchange.operation, exchange.ident, exchange.sent, piece))
+            wire += self._encode(Frame(kind, exchange.operation, exchange.ident, exchange.sent, piece))
             exchange.in_flight.append((end, size))
-            exchange.sent_at = time.monotonic()
             exchange.sent = end
             exchange.furthest = max(exchange.furthest, end)
             exchange.sent_last = kind == Kind.LAST
+        if wire:
+            self._repl.send(bytes(wire))
+            exchange.sent_at = time.monotonic()
 
     def _take(self, exchange: _Exchange, frame: Frame) -> bool:
         """Whether the frame brings the exchange on."""
@@ -431,10 +434,13 @@ class Link:
         return True
 
     def _send(self, frame: Frame) -> None:
+        self._repl.send(self._encode(frame))
+
+    def _encode(self, frame: Frame) -> bytes:
         data = encode(frame, self._nonce)
         self.statistics.frames_sent += 1
         self.statistics.bytes_sent += len(data)
-        self._repl.send(data)
+        return data
 
 
 def _next_ident(ident: int) -> int:
