@@ -1,7 +1,7 @@
 """MicroPython's raw REPL over a serial port: run code on the board, get its output or its exception.
 
 This is smidgen's own client, on pyserial, and not mpremote's `SerialTransport`: that one reads byte by byte (30 kB of
-output take it 240 ms on `sim:unix`, 1.5 ms here: `python tests/boards/measure_link.py`), sleeps 10 ms on a USB port
+output take it 240 ms on `sim:unix`, 1.5 ms here: `python tests/boards/measure_repl.py`), sleeps 10 ms on a USB port
 whenever nothing has arrived yet, writes to standard output when something is wrong, has no way to say what a hung
 board sent last, and is announced to change. The protocol stands in MicroPython's documentation, "The MicroPython
 REPL", and has been the same since raw paste came with 1.14; firmware without raw paste is served too.
