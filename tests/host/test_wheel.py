@@ -21,6 +21,7 @@ def checkout(tmp_path: Path) -> Path:
     checkout = tmp_path / "check out"
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "host", checkout / "host", ignore=ignored)
+    shutil.copytree(ROOT / "device" / "link", checkout / "device" / "link", ignore=ignored)
     (checkout / "boards").mkdir()
     shutil.copytree(ROOT / "device" / "stubs", checkout / "device" / "stubs")
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", *(f"boards/{n}" for n in BOARDS)):
@@ -56,6 +57,7 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     assert names(wheel, "smidgen/natmod/") == {"armv6m/smidgen.mpy"}
     assert {name for name in names(wheel, "smidgen/boards/") if not name.endswith(".py")} == BOARDS
     assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
+    assert names(wheel, "smidgen/device/") == {"link/frames.py", "link/service.py"}
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("smidgen/natmod/armv6m/smidgen.mpy") == b"M for armv6m"
         assert (

@@ -15,6 +15,7 @@ from smidgen.cli.flash import flash
 from smidgen.cli.inspect import inspect
 from smidgen.cli.install import install, uninstall
 from smidgen.cli.pack import pack
+from smidgen.cli.push import push
 from smidgen.cli.repl import repl
 from smidgen.cli.run import run
 from smidgen.cli.sim import sim
@@ -71,6 +72,7 @@ for _command in (
     inspect,
     install,
     pack,
+    push,
     repl,
     run,
     sim,
