@@ -1,6 +1,7 @@
 """What pyproject.toml cannot say: data that lies outside the package's folder goes into a wheel.
 
     boards/*.toml                      ->  smidgen/boards/
+    device/power/*.py                  ->  smidgen/power/device/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
 
 An editable installation uses both where they are.
@@ -37,7 +38,10 @@ class BuildWithData(build_py):
             (source, package / "natmod" / source.parent.name / source.name)
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")
         ]
-        return sorted(boards + modules)
+        power = [
+            (source, package / "power" / "device" / source.name) for source in (ROOT / "device" / "power").glob("*.py")
+        ]
+        return sorted(boards + modules + power)
 
 
 setup(cmdclass={"build_py": BuildWithData}, options={"build": {"build_base": ".cache/build"}})
