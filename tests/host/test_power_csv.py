@@ -76,7 +76,7 @@ def test_voltage_is_needed_once(file: Path) -> None:
     with pytest.raises(InputError, match=r"no column 'voltage': give the supply's \(csv:FILE,volts=3.3\)"):
         read_csv(file)
     file.write_text("time(s),current(A),voltage(V)\n0,1,3\n1,1,3\n")
-    with pytest.raises(InputError, match="has voltages of its own: leave out volts=3.3"):
+    with pytest.raises(InputError, match="has voltages of its own: leave out volts=3"):
         read_csv(file, volts=3.3)
 
 

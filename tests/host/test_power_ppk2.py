@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-
 from benchmarks.virtual_ppk2 import Segment, VirtualPpk2
+
 from smidgen.errors import BoardError, InputError
 from smidgen.power import PowerSource, TimedRound, create_source, summarize
 from smidgen.power import ppk2 as adapter

@@ -1,4 +1,4 @@
-"""INA219, INA226 and INA228: what the driver writes and reads, against the emulated chips, which share no code with it."""
+"""INA219, INA226, INA228: what the driver writes and reads, against emulated chips that share no code with it."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import rich_click as click
 
 import smidgen
 from smidgen.cli.boards import boards
+from smidgen.cli.check_power import check_power
 from smidgen.cli.demo import demo
 from smidgen.cli.fit import fit
 from smidgen.cli.inspect import inspect
@@ -18,7 +19,7 @@ click.rich_click.COMMAND_GROUPS = {
     "smidgen": [
         {"name": "Models", "commands": ["pack", "inspect", "fit"]},
         {"name": "Running", "commands": ["run", "verify", "demo"]},
-        {"name": "Boards", "commands": ["boards", "sim"]},
+        {"name": "Boards", "commands": ["boards", "sim", "check-power"]},
     ]
 }
 
@@ -34,5 +35,5 @@ def cli() -> None:
     """
 
 
-for _command in (pack, inspect, fit, run, verify, boards, sim, demo):
+for _command in (pack, inspect, fit, run, verify, boards, sim, demo, check_power):
     cli.add_command(_command)

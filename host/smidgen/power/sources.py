@@ -16,7 +16,7 @@ from smidgen.power.source import PowerSource
 from smidgen.power.specification import CsvSpec, EstimateSpec, JoulescopeSpec, Ppk2Spec, SensorSpec, parse_source
 
 _ON_BOARD_SECONDS = 1.2e-3  # of one reading; two of them must fit into what is computed between two readings
-_ACCUMULATOR_SECONDS = 0.6e-3  # a window begins and ends somewhere within a conversion
+_ACCUMULATOR_SECONDS = 0.3e-3  # a window begins and ends somewhere within a conversion
 _SAMPLED_HZ = 500.0  # second board, INA219 and INA226
 _ACCUMULATED_HZ = 100.0  # second board, INA228: the energy between two readings is complete
 

@@ -17,7 +17,8 @@ class PowerTrace:
     """Samples without gaps: sample i is the mean from `edges[i]` to `edges[i + 1]`, in seconds.
 
     volts, amperes, markers: one for every sample. markers: a byte of logic levels at the sample's beginning. lost: how
-    many samples did not arrive; the one before a gap stands for it.
+    many samples did not arrive; the one before a gap stands for it. resolution_joules: the meter's smallest step of
+    energy, where it counts energy.
     """
 
     edges: FloatArray
@@ -25,6 +26,7 @@ class PowerTrace:
     amperes: FloatArray
     markers: NDArray[np.uint8]
     lost: int = 0
+    resolution_joules: float = 0.0
 
     def __post_init__(self) -> None:
         count = len(self.amperes)

@@ -108,5 +108,6 @@ def _window(trace: PowerTrace, start: float, end: float, seconds: float, inferen
         volts=trace.mean_volts(start, end),
         inferences=inferences,
         samples=trace.samples_between(start, end),
+        resolution_joules=trace.resolution_joules * seconds / (end - start),
         warnings=warnings,
     )

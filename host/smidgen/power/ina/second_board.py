@@ -117,15 +117,17 @@ def _trace(
     first, bus, *rest = records.values
     edges = (records.microseconds - records.microseconds[0]) * 1e-6
     volts = (bus[1:] >> settings.bus_shift) * settings.volts_per_count
+    step = 0.0
     if settings.chip == ina228.NAME:
-        joules = np.diff(first) % (1 << ina228.ENERGY_BITS) * ina228.joules_per_count(settings.amperes_per_count)
+        step = ina228.joules_per_count(settings.amperes_per_count)
+        joules = np.diff(first) % (1 << ina228.ENERGY_BITS) * step
         amperes = _quotient(joules / np.diff(edges), volts)
         warnings = ina228.overflow_warnings(int(np.bitwise_or.reduce(rest[0][1:])), settings)
     else:
         steps = (first ^ 0x8000) - 0x8000
         amperes = steps[1:] * settings.amperes_per_count
         warnings = range_warnings(settings, shunt_ohms, int(steps.max()), int(steps.min()))
-    return PowerTrace(edges, volts, amperes, records.markers[:-1], lost), warnings
+    return PowerTrace(edges, volts, amperes, records.markers[:-1], lost, step), warnings
 
 
 def _quotient(watts: FloatArray, volts: FloatArray) -> FloatArray:

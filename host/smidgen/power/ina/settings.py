@@ -94,7 +94,7 @@ def check_calibration(chip: str, value: int, allowed: range, shunt_ohms: float, 
     if value not in allowed:
         raise InputError(
             f"{chip} cannot be calibrated for a shunt of {shunt_ohms:g} ohm and {amperes:g} A: its calibration "
-            f"register would be {value}, and it takes {allowed[0]} to {allowed[-1]}; take another shunt or another maximum"
+            f"register would be {value}, and it takes {allowed[0]} to {allowed[-1]}; take another shunt or maximum"
         )
     return value
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rp2040py.gpio_pin import GPIOPinState
+from rp2040py.peripherals.i2c import R_TX_EMPTY
 
 from smidgen.link.virtual.sensors.chip import Chip
 from smidgen.link.virtual.sensors.description import VirtualSensor
@@ -70,7 +71,7 @@ class _Bus:
 
     def __init__(self, mcu: Any, controller: Any) -> None:
         self._clock = mcu.clock
-        self._hertz = mcu.clk_sys if hasattr(mcu, "clk_sys") else 125e6
+        self._hertz = mcu.clk_sys
         self._controller = controller
         self._devices: dict[int, _Device] = {}
         self._target: _Device | None = None
@@ -89,7 +90,14 @@ class _Bus:
         self._target = self._devices.get(address)
         if self._target:
             self._target.begin(writes=mode == 0)
-        self._after(_BITS_PER_BYTE, lambda: self._controller.complete_connect(self._target is not None))
+        self._after(_BITS_PER_BYTE, self._connected)
+
+    def _connected(self) -> None:
+        self._controller.complete_connect(self._target is not None)
+        if self._target is None:
+            # An abort empties the chip's transmit FIFO, and the chip says so, which rp2040py does not: the firmware
+            # would wait for it until its time-out, and take the abort for that of its next transfer.
+            self._controller._set_interrupts(R_TX_EMPTY)
 
     def _write(self, value: int) -> None:
         def complete() -> None:
