@@ -150,6 +150,12 @@ def test_what_was_measured_before_an_interruption_is_kept() -> None:
             measure(InterruptedBoard(0), "load", source, Plan(5, 1, 0.002))
 
 
+@pytest.mark.parametrize("answer", ["", "None", "(5,)", "(5, 6)", "(('a',), (5,))", "((), ())", "what?", "((1,),"])
+def test_a_board_that_answers_something_else(answer: str) -> None:
+    with pytest.raises(BoardError, match="the board did not"):
+        BoardRounds(lambda code, timeout=None: answer, "load").run(1.0, 1, Pace(1.0, 1.0))
+
+
 def test_windows_that_the_boards_clock_cannot_tell() -> None:
     rounds = BoardRounds(lambda code, timeout=None: "((5,), (-3,))", "load")
     with pytest.raises(InputError, match="would take 600 s"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import time
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 from smidgen.errors import BoardError, InputError
 from smidgen.power.device_code import device_code, remove_code
@@ -54,9 +54,9 @@ class BoardRounds:
     def pace(self, inferences: int = 1, timeout: float | None = None) -> Pace:
         """Time some inferences; they also warm up caches. timeout: seconds that the board may take."""
         start = time.monotonic()
-        (microseconds,) = self._values(f"SmidgenClock().run({self._model}, {inferences})", timeout)
+        microseconds = _numbers(self._value(f"SmidgenClock().run({self._model}, {inferences})", timeout))[0]
         wall = time.monotonic() - start
-        return Pace(cast(int, microseconds) * 1e-6 / inferences, wall / inferences)
+        return Pace(max(microseconds, 1) * 1e-6 / inferences, wall / inferences)
 
     def run(self, idle_seconds: float, inferences: int, pace: Pace) -> TimedRound:
         """One round. InputError if it would last too long for the board's clock."""
@@ -66,32 +66,49 @@ class BoardRounds:
                 f"a window of {inferences} inferences would take {expected:.0f} s, and one of waiting "
                 f"{idle_seconds:g} s; the board's clock tells at most {LONGEST_WINDOW_SECONDS} s: take fewer inferences"
             )
-        slowness = max(1.0, pace.wall_seconds / pace.board_seconds) if pace.board_seconds else 1.0
+        slowness = max(1.0, pace.wall_seconds / pace.board_seconds)
         timeout = _GRACE_SECONDS + _PATIENCE * (inferences * pace.wall_seconds + idle_seconds * slowness)
-        idle, active = self._values(
-            f"{PROBE}.idle({round(idle_seconds * 1000)}), {PROBE}.run({self._model}, {inferences})", timeout
+        return self._round(
+            f"{PROBE}.idle({round(idle_seconds * 1000)})",
+            f"{PROBE}.run({self._model}, {inferences})",
+            inferences,
+            timeout,
         )
-        return _timed(cast("tuple[int, ...]", idle), cast("tuple[int, ...]", active), inferences)
 
     def wait(self, seconds: float) -> TimedRound:
         """A round in which the board only waits, twice."""
         idle = f"{PROBE}.idle({round(seconds * 1000)})"
-        first, second = self._values(f"{idle}, {idle}", _GRACE_SECONDS + 100 * seconds)
-        return _timed(cast("tuple[int, ...]", first), cast("tuple[int, ...]", second), 0)
+        return self._round(idle, idle, 0, _GRACE_SECONDS + 100 * seconds)
 
-    def _values(self, expression: str, timeout: float | None) -> tuple[object, ...]:
-        text = self._execute(f"print(repr(({expression})))", timeout=timeout).strip()
+    def _round(self, idle: str, active: str, inferences: int, timeout: float) -> TimedRound:
+        """Both in one go: what marks the windows is the end of the first."""
+        value = self._value(f"({idle}, {active})", timeout)
+        if not isinstance(value, tuple) or len(value) != 2:
+            raise BoardError(f"the board did not tell two durations, but: {value!r:.200}")
+        return _timed(*value, inferences)
+
+    def _value(self, expression: str, timeout: float | None) -> object:
+        text = self._execute(f"print(repr({expression}))", timeout=timeout).strip()
         try:
-            values = ast.literal_eval(text)
+            value: object = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             raise BoardError(f"the board did not say how long its round took, but: {text[:200]!r}") from None
-        return cast("tuple[object, ...]", values)
+        return value
 
 
-def _timed(idle: tuple[int, ...], active: tuple[int, ...], inferences: int) -> TimedRound:
-    if idle[0] <= 0 or active[0] <= 0:
+def _timed(idle: object, active: object, inferences: int) -> TimedRound:
+    waited, *idle_reading = _numbers(idle)
+    inferred, *active_reading = _numbers(active)
+    if waited <= 0 or inferred <= 0:
         raise BoardError(
-            f"the board's clock says that waiting took {idle[0]} us and inferring {active[0]} us; "
+            f"the board's clock says that waiting took {waited} us and inferring {inferred} us; "
             "durations must be positive: measure again, with more inferences in a window"
         )
-    return TimedRound(idle[0] * 1e-6, active[0] * 1e-6, inferences, idle[1:], active[1:])
+    return TimedRound(waited * 1e-6, inferred * 1e-6, inferences, tuple(idle_reading), tuple(active_reading))
+
+
+def _numbers(reading: object) -> tuple[Any, ...]:
+    """What a method of device/power/rounds.py returns: microseconds, and what the sensor said."""
+    if not isinstance(reading, tuple) or not reading or not isinstance(reading[0], int):
+        raise BoardError(f"the board did not say how long its round took, but: {reading!r:.200}")
+    return reading

@@ -184,11 +184,14 @@ class _Collector:
             self._error = error
 
     def _fetch(self) -> None:
-        *lines, counts = self._board.exec(f"{RECORDER}.fetch()").splitlines()
-        lost, failed = map(int, counts.split())
+        text = self._board.exec(f"{RECORDER}.fetch()")
+        try:
+            *lines, counts = text.splitlines()
+            lost, failed = map(int, counts.split())
+            data = b"".join(base64.b64decode(line, validate=True) for line in lines)
+        except ValueError:
+            raise BoardError(f"the board that measures sent no samples, but: {text[-200:]!r}") from None
+        if len(data) % self._record_bytes:
+            raise BoardError(f"the board sent {len(data)} bytes, no multiple of a record's {self._record_bytes}")
         self._lost = lost + failed
-        for line in lines:
-            data = base64.b64decode(line)
-            if len(data) % self._record_bytes:
-                raise BoardError(f"the board sent {len(data)} bytes, no multiple of a record's {self._record_bytes}")
-            self._data += data
+        self._data += data
