@@ -33,6 +33,7 @@ BUS_AMPERES = 0.030  # on top while the I2C bus is busy: a reading that is count
 PHASE_SECONDS = 0.1  # of waiting and of inferring, where the load has a rhythm of its own
 INFERENCES = 10  # that a pulse of that load is taken for
 PATIENCE_SECONDS = 120
+LOAD_SECONDS = 4 * 0.9e-3  # of an inference of LOAD; MicroPython adds some percent
 
 # Takes as long as four operators, and has what a smidgen.Model has.
 LOAD = """
@@ -53,9 +54,10 @@ load = Load()
 
 @dataclass(frozen=True)
 class Trial:
-    """Joules of an inference: above what the board takes when it waits, and in all."""
+    """Of an inference: its duration, and its energy in all and above what the board takes when it waits."""
 
     source: str
+    seconds: float
     joules: float
     expected_joules: float
     joules_above_idle: float
@@ -74,6 +76,7 @@ def trial(source: str, result: EnergyResult, idle_watts: float, active_watts: fl
     seconds = result.seconds_per_inference
     return Trial(
         source=source,
+        seconds=seconds,
         joules=result.joules_per_inference,
         expected_joules=active_watts * seconds,
         joules_above_idle=result.joules_above_idle,
