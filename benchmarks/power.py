@@ -7,6 +7,7 @@ than one percent off.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
@@ -146,7 +147,10 @@ def ppk2() -> Trial:
 def trials() -> Iterator[Trial]:
     yield from map(on_board, SENSOR_CHIPS)
     yield from map(second_board, SENSOR_CHIPS)
-    yield ppk2()
+    if importlib.util.find_spec("ppk2_api"):
+        yield ppk2()
+    else:
+        print("ppk2: not tried, its package is missing (pip install ppk2-api)", file=sys.stderr)
 
 
 def _record(source: PowerSource, pulses: int) -> PowerTrace:

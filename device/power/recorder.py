@@ -22,9 +22,10 @@ class SmidgenRecorder:
         self._room = room
         self._buffer = memoryview(bytearray(self._size * room))
         self._written = self._fetched = 0  # each changed on one side only: the timer may come at any time
-        self.lost = self.failed = 0
 
     def start(self):
+        self._fetched = self._written
+        self.lost = self.failed = 0
         try:
             self._timer = machine.Timer(-1)
         except ValueError:  # a port without software timers

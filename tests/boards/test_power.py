@@ -80,7 +80,7 @@ def test_a_network_with_a_sensor_read_between_its_operators(with_ina226: Board, 
     assert model.last_microseconds is not None
     assert result.seconds_per_inference == pytest.approx(model.last_microseconds * 1e-6, rel=0.1)
     assert result.active_watts == pytest.approx(5 * 0.045, rel=trials.LIMIT)
-    assert set(with_ina226.eval("sorted(globals())")) - set(before) <= {"_", "machine", "time"}
+    assert with_ina226.eval("sorted(globals())") == before
 
 
 def test_nobody_answers(with_ina226: Board) -> None:

@@ -52,7 +52,7 @@ class Driver:
         self._receivers[topic] = fn
 
     def unsubscribe(self, topic: str, fn: Callable[[str, Any], None], timeout: float | None = None) -> None:
-        assert self._receivers.pop(topic) == fn
+        assert self._receivers.pop(topic) is fn
 
     def publish(self, topic: str, value: object, timeout: float | None = None) -> None:
         self.log.append((topic, value))

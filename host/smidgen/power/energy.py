@@ -20,7 +20,8 @@ _COARSE = 0.01  # a window's energy should be at least a hundred of the meter's 
 class EnergyResult:
     """joules_per_inference: all that the board took meanwhile. joules_above_idle: without what it takes when it waits.
 
-    spread: standard deviation of joules_per_inference between windows, as a share of it; None for a single window.
+    spread: standard deviation of joules_per_inference between windows, as a share of it; None for a single window, or
+    without energy.
     volts: mean while inferring. is_partial: it was interrupted, and these are the windows that were complete.
     """
 
@@ -76,7 +77,7 @@ def _spread(active: Sequence[Window]) -> float | None:
     energies = [window.joules / window.inferences for window in active]
     mean = sum(energies) / len(energies)
     variance = sum((energy - mean) ** 2 for energy in energies) / (len(energies) - 1)
-    return math.sqrt(variance) / abs(mean) if mean else math.inf
+    return math.sqrt(variance) / abs(mean) if mean else None
 
 
 def _warnings(source: SourceInfo, active: Sequence[Window], idle: Sequence[Window]) -> list[str]:

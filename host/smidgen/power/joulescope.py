@@ -63,14 +63,14 @@ class Joulescope(RecordingSource):
         names = {"current": "s/i", "voltage": "s/v", "marker": f"s/gpi/{self._spec.marker}"}
         self._streams = {name: _Stream(f"{self._device}/{topic}") for name, topic in names.items()}
         for stream in self._streams.values():
-            self._driver.subscribe(f"{stream.topic}/!data", ["pub"], stream.receive)
+            self._driver.subscribe(f"{stream.topic}/!data", ["pub"], stream.on_data)
         for stream in self._streams.values():
             self._driver.publish(f"{stream.topic}/ctrl", 1)
 
     def stop(self) -> None:
         for stream in self._streams.values():
             self._driver.publish(f"{stream.topic}/ctrl", 0)
-            self._driver.unsubscribe(f"{stream.topic}/!data", stream.receive)
+            self._driver.unsubscribe(f"{stream.topic}/!data", stream.on_data)
         self._trace = _trace(self._streams["current"], self._streams["voltage"], self._streams["marker"])
 
     def _find(self) -> str:
@@ -92,10 +92,11 @@ class _Stream:
         self.topic = topic
         self._blocks: list[tuple[int, NDArray[Any]]] = []  # number of the first sample, at the signal's own rate
         self._lock = threading.Lock()
+        self.on_data = self._receive  # one object, by which the driver knows it again
         self.factor = 1
         self.instrument_hz = 0.0
 
-    def receive(self, topic: str, value: Any) -> None:
+    def _receive(self, topic: str, value: Any) -> None:
         data = np.asarray(value["data"])
         if data.dtype == np.uint8:  # eight levels in a byte, the first in its lowest bit
             data = np.unpackbits(data, bitorder="little")

@@ -69,7 +69,7 @@ class PowerTrace:
         outside: a meter's mean belongs to a time that it knows to a sample."""
         first = int(np.searchsorted(self.edges, start, "left")) + 1
         last = int(np.searchsorted(self.edges, end, "right")) - 2
-        return float(self.edges[first]), float(self.edges[max(last, 0)])
+        return float(self.edges[min(first, len(self.edges) - 1)]), float(self.edges[max(last, 0)])
 
     def pulses(self, bit: int) -> list[tuple[float, float]]:
         """When marker `bit` (0 to 7) was high: (rise, fall) of every pulse that the trace holds whole."""

@@ -22,6 +22,7 @@ def _():
         except OSError:
             pass
 print(list(_()))
+del _
 """
 
 
