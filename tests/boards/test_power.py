@@ -100,6 +100,7 @@ def test_a_window_too_short_for_the_sensor(with_ina226: Board) -> None:
         measure(with_ina226.exec, "load", source, Plan(1, 1, idle_seconds=0.05))
 
 
+@pytest.mark.slow
 def test_a_resistor(with_ina226: Board) -> None:
     """The load takes 20 mA at 5 V: 250 ohm."""
     with create_source("ina226") as source:
