@@ -2,6 +2,7 @@
 
     boards/*.toml                      ->  smidgen/boards/
     device/link/*.py                   ->  smidgen/device/link/
+    device/power/*.py                  ->  smidgen/power/device/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
     device/stubs/smidgen.pyi           ->  smidgen/device/stubs/
 
@@ -42,7 +43,10 @@ class BuildWithData(build_py):
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")
         ]
         stubs = [(source, package / source.relative_to(ROOT)) for source in (ROOT / "device" / "stubs").glob("*.pyi")]
-        return sorted(boards + link + modules + stubs)
+        power = [
+            (source, package / "power" / "device" / source.name) for source in (ROOT / "device" / "power").glob("*.py")
+        ]
+        return sorted(boards + link + modules + power + stubs)
 
 
 setup(cmdclass={"build_py": BuildWithData}, options={"build": {"build_base": ".cache/build"}})

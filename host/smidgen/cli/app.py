@@ -6,6 +6,7 @@ import rich_click as click
 
 import smidgen
 from smidgen.cli.boards import boards
+from smidgen.cli.check_power import check_power
 from smidgen.cli.completion import PROGRAM, completion
 from smidgen.cli.demo import demo
 from smidgen.cli.devices import devices
@@ -44,6 +45,9 @@ _GROUPS = {
         "verify": "is every output exact?",
         "demo": "recognise exercises, on real data",
     },
+    "Measuring": {
+        "check-power": "check a power meter against a resistor",
+    },
 }
 click.rich_click.COMMAND_GROUPS = {
     PROGRAM: [{"name": name, "commands": list(commands)} for name, commands in _GROUPS.items()]
@@ -63,6 +67,7 @@ def cli() -> None:
 
 for _command in (
     boards,
+    check_power,
     completion,
     demo,
     devices,
