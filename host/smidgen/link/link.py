@@ -398,7 +398,7 @@ class Link:
             raise
         except BoardError as error:
             if str(error) in SERVICE_IS_GONE:
-                raise BoardReset(f"the board on {self._repl.port} was reset: load the model again") from error
+                raise self._repl.reset_error(self._reader.unframed) from error
             raise BoardError(
                 f"the service on the board on {self._repl.port} ended, and could not be started again ({error}); "
                 f"check the cable, and load the model again"
