@@ -194,10 +194,6 @@ class Link:
         self._stopped(at_prompt=at_prompt)
         self._repl.resynchronise()
 
-    def forget(self) -> None:
-        """The board was reset, or its line is gone."""
-        self._stopped(at_prompt=False)
-
     def _start(self) -> None:
         self._reader.forget()
         self._repl.launch(SERVE.format(silence=SERVICE_SILENCE_MS))
