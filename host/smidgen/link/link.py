@@ -194,10 +194,6 @@ class Link:
         self._stopped(at_prompt=at_prompt)
         self._repl.resynchronise()
 
-    def forget(self) -> None:
-        """The board was reset, or its line is gone."""
-        self._stopped(at_prompt=False)
-
     def _start(self) -> None:
         self._reader.forget()
         self._repl.launch(SERVE.format(silence=SERVICE_SILENCE_MS))
@@ -398,7 +394,7 @@ class Link:
             raise
         except BoardError as error:
             if str(error) in SERVICE_IS_GONE:
-                raise BoardReset(f"the board on {self._repl.port} was reset: load the model again") from error
+                raise self._repl.reset_error(self._reader.unframed) from error
             raise BoardError(
                 f"the service on the board on {self._repl.port} ended, and could not be started again ({error}); "
                 f"check the cable, and load the model again"

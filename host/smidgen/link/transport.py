@@ -205,10 +205,6 @@ class RawRepl:
         self._last[:] = output
         return self._silence("fell silent", timeout)
 
-    def give_up(self) -> None:
-        """The board does not react to anything."""
-        self._hung = True
-
     def _notice_reset(self) -> None:
         """Nothing comes unasked from a raw REPL, but from a board that was reset since the last exchange."""
         if self.is_waiting():
