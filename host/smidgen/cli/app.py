@@ -53,11 +53,18 @@ click.rich_click.COMMAND_GROUPS = {
     PROGRAM: [{"name": name, "commands": list(commands)} for name, commands in _GROUPS.items()]
 }
 click.rich_click.THEME = "default-slim"
-_NO_BLANK_LINES = {"padding_usage": 0, "padding_helptext": 0}  # so that the list of commands fits on 24 lines
+_NO_BLANK_LINES = {"padding_usage": 0, "padding_helptext": 0}
 _BLANK_LINES = {"padding_usage": (0, 0, 1, 0), "padding_helptext": (0, 0, 1, 0)}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SMIDGEN"})
+class _Commands(click.RichGroup):
+    """The list of commands without blank lines, so that it fits on one screen."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return "\n".join(line.rstrip() for line in super().get_help(ctx).splitlines() if line.strip())
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SMIDGEN"})
 @click.help_option("-h", "--help", hidden=True)
 @click.version_option(smidgen.__version__, prog_name=PROGRAM, hidden=True)
 @click.rich_config(help_config=_NO_BLANK_LINES)
