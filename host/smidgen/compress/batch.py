@@ -80,12 +80,13 @@ def input_rows(network: Network, operator: WeightedOperator, x: Int8Array) -> ND
     _, out_height, out_width, out_channels = network.tensors[operator.output].dimensions
     spatial = offset.reshape(-1, height, width, channels)
     size = out_height, out_width
-    taps = np.stack(list(window_slices(padded(spatial, operator.window, size), operator.window, size)), axis=3)
+    taps = list(window_slices(padded(spatial, operator.window, size), operator.window, size))
     if operator.kind == Kind.CONV_2D:
-        return np.asarray(taps.reshape(-1, operator.weights.shape[1]))
-    repeated = np.repeat(taps, out_channels // channels, axis=4)
-    by_tap = repeated.reshape(-1, operator.weights.shape[1], out_channels)
-    return np.ascontiguousarray(by_tap.transpose(0, 2, 1))
+        return np.stack(taps, axis=3).reshape(-1, operator.weights.shape[1])
+    by_channel = np.stack(taps, axis=4)
+    if out_channels != channels:
+        by_channel = np.repeat(by_channel, out_channels // channels, axis=3)
+    return by_channel.reshape(-1, out_channels, operator.weights.shape[1])
 
 
 def padded(spatial: Array, window: WindowParameters, size: tuple[int, int]) -> Array:

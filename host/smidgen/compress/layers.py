@@ -16,6 +16,7 @@ from smidgen.compress.steps import finest_steps, ideal_steps, real_steps, shared
 from smidgen.network import Network, NetworkOperator, WeightedOperator
 
 Floats = NDArray[np.float64]
+_FLOOR = 0.02  # of a channel's mean, added to what the errors of each row cost
 _LARGEST_BIAS = 2**30  # half of int32, so that the sum of products still fits beside it
 
 
@@ -92,7 +93,7 @@ def _correct_bias(operator: WeightedOperator, rows: NDArray[np.float32], layer: 
     steps = real_factors(operator.multiplier, operator.shift)
     errors = layer.targets - (products(operator, rows) + operator.bias) * steps
     weights = layer.weights.astype(np.float64) + np.finfo(np.float64).tiny ** 0.5
-    weights += 0.02 * weights.mean(axis=0)
+    weights += _FLOOR * weights.mean(axis=0)
     mean = np.sum(errors * weights, axis=0) / np.sum(weights, axis=0)
     return replace(operator, bias=_as_bias(operator.bias + np.rint(mean / steps)))
 

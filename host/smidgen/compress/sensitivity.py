@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from smidgen.compress.batch import PORTION, Int8Array, Values, input_rows, products, run_batch
 from smidgen.compress.gradients import backward, inside_clamp, logit_scale, real_factors
-from smidgen.network import Network, SoftmaxOperator, WeightedOperator
+from smidgen.network import Kind, Network, SoftmaxOperator, WeightedOperator
 
 Singles = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -121,7 +121,8 @@ class _Collected:
     def __post_init__(self) -> None:
         columns = self.operator.weights.shape[1] + 1
         self.positions = self.network.tensors[self.operator.output].elements // self.operator.channels
-        self.shared = self.operator.channels * columns**2 > _LARGEST_MOMENTS
+        depthwise = self.operator.kind == Kind.DEPTHWISE_CONV_2D  # small, and each channel sees other inputs
+        self.shared = not depthwise and self.operator.channels * columns**2 > _LARGEST_MOMENTS
         self.moments = np.zeros((1 if self.shared else self.operator.channels, columns, columns))
         self.traces = np.zeros(self.operator.channels)
         total = self.samples * self.positions
