@@ -36,8 +36,7 @@ from smidgen.plan.channels import remove_constant_channels
 from smidgen.quantize import quantize
 from smidgen.samples import prepare
 
-
-TARGETS = {"kws": (18_000, 15_000, 13_000), "vww": (25_000, 20_000, 16_000, 14_500), "imu": (8_000, 6_000, 5_000)}
+TARGETS = {"kws": (18_000, 15_000), "vww": (20_000, 16_000), "imu": (6_000, 5_000)}
 _SPOKEN_CALIBRATION, _SPOKEN_JUDGED = 512, 240
 
 
@@ -118,8 +117,8 @@ def motion_case() -> Case:
     split = recordings.split_by_subject(recordings.load_recordings())
     windows, labels = recordings.cut_windows(split.train)
     test, test_labels = recordings.cut_windows(split.test)
-    network = lower(quantize(simplify(float_model()), windows[::4][:, np.newaxis]))
-    calibration = Samples([prepare(windows[::4], network, 0)], labels[::4])
+    network = lower(quantize(simplify(float_model()), windows[::8][:, np.newaxis]))
+    calibration = Samples([prepare(windows[::8], network, 0)], labels[::8])
     judged = {"people not seen in training": Samples([prepare(test, network, 0)], test_labels)}
     return Case(network, calibration, judged, _metadata("imu_exercises"))
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smidgen.compress.rounding import Rows, code_bits, effective_curvature, round_rows
+from smidgen.compress.rounding import Compensation, code_bits, round_rows
 from smidgen.compress.steps import finest_steps, ideal_steps, real_steps, shared_multiplier
 
 random = np.random.default_rng(5)
+
+
+class Rows:
+    def __init__(self, weights: np.ndarray, moments: np.ndarray) -> None:
+        self.weights, self.moments, self.compensation = weights, moments, Compensation.of(moments)
+
+    def rounded(self, prices: np.ndarray) -> np.ndarray:
+        return round_rows(self.weights, self.compensation, prices)
 
 
 def correlated_rows(rows: int = 20, columns: int = 30) -> Rows:
@@ -31,13 +39,13 @@ def bits_of(values: np.ndarray) -> float:
 
 def test_without_a_price_errors_are_compensated() -> None:
     rows = correlated_rows()
-    values = round_rows(rows, np.zeros(20))
+    values = rows.rounded(np.zeros(20))
     assert error_of(rows, values) < 0.5 * error_of(rows, np.rint(rows.weights))
 
 
 def test_a_higher_price_gives_fewer_bits_and_more_error() -> None:
     rows = correlated_rows()
-    results = [round_rows(rows, np.full(20, price)) for price in (0.0, 0.05, 0.5)]
+    results = [rows.rounded(np.full(20, price)) for price in (0.0, 0.05, 0.5)]
     bits, errors = [bits_of(values) for values in results], [error_of(rows, values) for values in results]
     assert bits == sorted(bits, reverse=True) and bits[-1] < 0.7 * bits[0]
     assert errors == sorted(errors)
@@ -46,28 +54,28 @@ def test_a_higher_price_gives_fewer_bits_and_more_error() -> None:
 def test_each_row_has_its_price() -> None:
     rows = correlated_rows()
     prices = np.where(np.arange(20) < 10, 0.0, 3.0)
-    values = round_rows(rows, prices)[:, :-1]
+    values = rows.rounded(prices)[:, :-1]
     assert np.count_nonzero(values[10:]) < 0.8 * np.count_nonzero(values[:10])
 
 
 def test_moments_of_all_rows_together() -> None:
     rows = correlated_rows()
     shared = Rows(rows.weights, rows.moments[:1])
-    np.testing.assert_array_equal(round_rows(shared, np.full(20, 0.1)), round_rows(rows, np.full(20, 0.1)))
+    np.testing.assert_array_equal(shared.rounded(np.full(20, 0.1)), rows.rounded(np.full(20, 0.1)))
 
 
 def test_weights_stay_in_range() -> None:
     rows = Rows(np.full((2, 5), 126.7), np.repeat(np.eye(5)[None], 2, axis=0))
-    assert round_rows(rows, np.zeros(2))[:, :-1].max() == 127
+    assert rows.rounded(np.zeros(2))[:, :-1].max() == 127
 
 
 def test_channels_that_do_not_matter_get_no_weights() -> None:
     rows = Rows(random.normal(size=(3, 8)), np.zeros((3, 8, 8)))
-    assert not round_rows(rows, np.full(3, 1e-6))[:, :-1].any()
+    assert not rows.rounded(np.full(3, 1e-6))[:, :-1].any()
 
 
 def test_curvature_without_correlation_is_that_of_the_weights() -> None:
-    curvature = effective_curvature(np.array([np.eye(6) * 4, np.eye(6) * 9]))
+    curvature = Compensation.of(np.array([np.eye(6) * 4, np.eye(6) * 9])).curvature()
     np.testing.assert_allclose(curvature, [4, 9], rtol=0.02)
 
 

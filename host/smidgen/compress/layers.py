@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smidgen.compress.batch import PORTION, Int8Array, input_rows, products, run_batch_operator, starting_values
 from smidgen.compress.gradients import real_factors
-from smidgen.compress.rounding import Rows, effective_curvature, round_rows
+from smidgen.compress.rounding import round_rows
 from smidgen.compress.sensitivity import LayerSensitivity
 from smidgen.compress.steps import finest_steps, ideal_steps, real_steps, shared_multiplier
 from smidgen.network import Network, NetworkOperator, WeightedOperator
@@ -42,7 +42,7 @@ def compress_layers(
 
 def curvatures(layer: LayerSensitivity) -> Floats:
     """What an error of one weight costs in each output channel."""
-    return layer.importance * effective_curvature(layer.moments)
+    return layer.importance * layer.compensation.curvature()
 
 
 def real_weights(operator: WeightedOperator) -> Floats:
@@ -71,13 +71,8 @@ def _compressed(operator: WeightedOperator, layer: LayerSensitivity, price: floa
     ideal = ideal_steps(curvatures(layer), weights[:, :-1], price)
     multiplier, shifts = shared_multiplier(ideal, finest_steps(weights[:, :-1]))
     steps = real_steps(multiplier, shifts)
-    if len(layer.moments) == 1:
-        common = float(np.median(steps))
-        relative, moments = steps / common, layer.moments * common**2
-        prices = price / (layer.importance * relative**2)
-    else:
-        moments, prices = layer.moments * steps[:, None, None] ** 2, price / layer.importance
-    values = round_rows(Rows(weights / steps[:, None], moments), prices)
+    prices = price / (layer.importance * steps**2)
+    values = round_rows(weights / steps[:, None], layer.compensation, prices)
     return replace(
         operator,
         weights=values[:, :-1].astype(np.int8),

@@ -24,31 +24,59 @@ _SYMBOL_BITS = 8.0  # that the table spends on a symbol
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What is rounded: one row for each output channel, the bias its last column.
+class Compensation:
+    """How later columns make up for the error of earlier ones, for each row, or once for all rows.
 
-    weights: [rows, columns], not yet whole. moments: [rows, columns, columns] (or one for all rows, [1, columns,
-    columns]), so that an error e of a row costs e @ moments @ e / 2.
+    order: the columns as they are rounded, [rows, columns], the bias last. factors: in that order, the upper Cholesky
+    factors of the inverse moments, [rows, columns, columns].
     """
 
-    weights: Floats
-    moments: Floats
+    order: Integers
+    factors: Floats
+
+    @staticmethod
+    def of(moments: Floats) -> Compensation:
+        """For moments [rows, columns, columns] with which an error e of a row costs e @ moments @ e / 2.
+
+        Columns with large moments come first: others can still make up for their errors.
+        """
+        diagonal = np.diagonal(moments, axis1=1, axis2=2)
+        columns = diagonal.shape[1]
+        order = np.argsort(-diagonal[:, :-1], axis=1, kind="stable")
+        order = np.concatenate((order, np.full((len(order), 1), columns - 1)), axis=1)
+        added = _DAMPING * diagonal.mean(axis=1) + np.finfo(np.float64).tiny ** 0.5
+        damped = moments + added[:, None, None] * np.eye(columns)
+        ordered = np.take_along_axis(np.take_along_axis(damped, order[:, :, None], 1), order[:, None, :], 2)
+        inverses = np.linalg.inv(ordered)
+        lower = np.linalg.cholesky((inverses + np.swapaxes(inverses, 1, 2)) / 2)
+        return Compensation(order, np.swapaxes(lower, 1, 2))
+
+    def curvature(self) -> Floats:
+        """For each row, twice what an error of 1 in a weight costs, on average, when later columns make up for it."""
+        diagonal = np.diagonal(self.factors, axis1=1, axis2=2)[:, :-1]
+        return np.asarray(np.exp(-2 * np.log(diagonal).mean(axis=1)))
+
+    def for_rows(self, rows: int) -> Compensation:
+        """The same, for each row."""
+        order = np.broadcast_to(self.order, (rows, self.order.shape[1]))
+        return Compensation(order, np.broadcast_to(self.factors, (rows, *self.factors.shape[1:])))
 
 
-def round_rows(rows: Rows, prices: Floats) -> Integers:
-    """Whole weights and biases [rows, columns] with the least sum of error and price * bits.
+def round_rows(weights: Floats, compensation: Compensation, prices: Floats) -> Integers:
+    """Whole weights and biases with the least sum of error and price * bits, [rows, columns], the bias last.
 
-    prices: for each row, the error that a bit of a weight's code is worth. Biases have no code. Weights
-    are -127 .. 127.
+    weights: the same, not yet whole. prices: for each row, the error that a bit of a weight's code is worth. Biases
+    have no code. Weights become -127 .. 127.
     """
-    order, factors = _factorise(rows.moments, len(rows.weights))
-    largest = int(np.clip(np.ceil(np.abs(rows.weights[:, :-1]).max(initial=0.0)) + 1, 1, LARGEST_WEIGHT))
-    weights = np.take_along_axis(rows.weights, order, axis=1)
-    values = np.rint(rows.weights).astype(np.int64)
+    compensation = compensation.for_rows(len(weights))
+    largest = int(np.clip(np.ceil(np.abs(weights[:, :-1]).max(initial=0.0)) + 1, 1, LARGEST_WEIGHT))
+    ordered = np.take_along_axis(weights, compensation.order, axis=1)
+    values = np.rint(weights).astype(np.int64)
     values[:, :-1] = values[:, :-1].clip(-largest, largest)
     for _ in range(_ROUNDS):
         costs = prices[:, None] * code_bits(values[:, :-1], largest)
-        np.put_along_axis(values, order, _round_columns(weights, factors, costs, largest), axis=1)
+        rounded = _round_columns(ordered, compensation.factors, costs, largest)
+        np.put_along_axis(values, compensation.order, rounded, axis=1)
     return values
 
 
@@ -57,30 +85,6 @@ def code_bits(values: Integers, largest: int) -> Floats:
     counts = np.bincount(values.reshape(-1) + largest, minlength=2 * largest + 1).astype(np.float64)
     bits = np.log2(max(counts.sum(), 1.0) / np.maximum(counts, 0.5)) + _SYMBOL_BITS / np.maximum(counts, 1.0)
     return np.asarray(bits)
-
-
-def effective_curvature(moments: Floats) -> Floats:
-    """For each matrix, what an error of one weight costs on average when the later ones compensate it, times two."""
-    _, factors = _factorise(moments, len(moments))
-    diagonal = np.diagonal(factors, axis1=1, axis2=2)[:, :-1]
-    return np.asarray(np.exp(-2 * np.log(diagonal).mean(axis=1)))
-
-
-def _factorise(moments: Floats, rows: int) -> tuple[Integers, Floats]:
-    """The order of the columns, the largest moments first and the bias last, and the upper Cholesky factors of the
-    inverses in that order."""
-    diagonal = np.diagonal(moments, axis1=1, axis2=2)
-    order = np.argsort(-diagonal[:, :-1], axis=1, kind="stable")
-    order = np.concatenate((order, np.full((len(order), 1), diagonal.shape[1] - 1)), axis=1)
-    damped = moments + _DAMPING * diagonal.mean(axis=1)[:, None, None] * np.eye(diagonal.shape[1])
-    damped += np.finfo(np.float64).tiny ** 0.5 * np.eye(diagonal.shape[1])
-    ordered = np.take_along_axis(np.take_along_axis(damped, order[:, :, None], 1), order[:, None, :], 2)
-    inverses = np.linalg.inv(ordered)
-    factors = np.swapaxes(np.linalg.cholesky((inverses + np.swapaxes(inverses, 1, 2)) / 2), 1, 2)
-    if len(moments) != rows:
-        order = np.broadcast_to(order, (rows, order.shape[1]))
-        factors = np.broadcast_to(factors, (rows, *factors.shape[1:]))
-    return order, factors
 
 
 def _round_columns(weights: Floats, factors: Floats, costs: Floats, largest: int) -> Integers:

@@ -13,13 +13,14 @@ positions where the output is just outside its clamp.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smidgen.compress.batch import PORTION, Int8Array, Values, input_rows, products, run_batch
 from smidgen.compress.gradients import backward, inside_clamp, logit_scale, real_factors
+from smidgen.compress.rounding import Compensation
 from smidgen.network import Kind, Network, SoftmaxOperator, WeightedOperator
 
 Singles = NDArray[np.float32]
@@ -39,13 +40,13 @@ _LARGEST_MOMENTS = 4_000_000  # numbers for a layer; where they would be more, c
 class LayerSensitivity:
     """What an error of a layer's weights costs. Weights are in int8 steps of output per step of input.
 
-    moments: [output channels, columns, columns], or [1, columns, columns] for all, the bias the last column. An error e
-    of channel c's weights costs importance[c] * e @ moments[c] @ e / 2. rows: some rows of `input_rows` over all
+    compensation: of the moments of each output channel, or of all, the bias the last column. An error e of channel c's
+    weights costs importance[c] * e @ moments[c] @ e / 2. rows: some rows of `input_rows` over all
     samples. weights, targets: for these rows and each channel, what a squared error costs, and the output before zero
     point, rounding and clamp, [rows, output channels].
     """
 
-    moments: Floats
+    compensation: Compensation
     importance: Floats
     rows: NDArray[np.int64]
     weights: Singles
@@ -106,30 +107,23 @@ class _Portion:
     squared: Singles
 
 
-@dataclass
 class _Collected:
     """The moments of one layer, added up over samples and draws."""
 
-    network: Network
-    operator: WeightedOperator
-    samples: int
-    random: np.random.Generator
-    moments: Floats = field(init=False)
-    traces: Floats = field(init=False)
-    portion: _Portion | None = None
-
-    def __post_init__(self) -> None:
-        columns = self.operator.weights.shape[1] + 1
-        self.positions = self.network.tensors[self.operator.output].elements // self.operator.channels
-        depthwise = self.operator.kind == Kind.DEPTHWISE_CONV_2D  # small, and each channel sees other inputs
-        self.shared = not depthwise and self.operator.channels * columns**2 > _LARGEST_MOMENTS
-        self.moments = np.zeros((1 if self.shared else self.operator.channels, columns, columns))
-        self.traces = np.zeros(self.operator.channels)
-        total = self.samples * self.positions
-        self.rows = np.sort(self.random.permutation(total)[:_ROWS])
+    def __init__(self, network: Network, operator: WeightedOperator, samples: int, random: np.random.Generator) -> None:
+        self.network, self.operator = network, operator
+        columns = operator.weights.shape[1] + 1
+        depthwise = operator.kind == Kind.DEPTHWISE_CONV_2D  # small, and each channel sees other inputs
+        self.shared = not depthwise and operator.channels * columns**2 > _LARGEST_MOMENTS
+        self.moments = np.zeros((1 if self.shared else operator.channels, columns, columns))
+        self.traces = np.zeros(operator.channels)
+        self.positions = network.tensors[operator.output].elements // operator.channels
+        total = samples * self.positions
+        self.rows = np.sort(random.permutation(total)[:_ROWS])
         self.row_scale = np.float32(total / len(self.rows))
         self.weights: list[Singles] = []
         self.targets: list[Singles] = []
+        self.portion: _Portion | None = None
 
     def add(self, values: Values, gradient: Singles, start: int) -> None:
         """gradient: of `backward`, for the samples from `start` on."""
@@ -172,7 +166,8 @@ class _Collected:
         else:
             moments = moments + _FLOOR * moments.mean(axis=0)
         weights = np.concatenate(self.weights)
-        return LayerSensitivity(moments, importance, self.rows, weights, np.concatenate(self.targets))
+        targets = np.concatenate(self.targets)
+        return LayerSensitivity(Compensation.of(moments), importance, self.rows, weights, targets)
 
     def _look(self, values: Values, start: int) -> _Portion:
         operator = self.operator

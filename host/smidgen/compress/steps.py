@@ -27,8 +27,8 @@ _MULTIPLIER_BITS = 7
 def ideal_steps(curvature: Floats, weights: Floats, price: float) -> Floats:
     """The best step for each channel at a price of a bit.
 
-    curvature: `effective_curvature` of each channel. weights: [channels, weights per channel]; a step is never so small
-    that the largest of them is above 127 steps, nor larger than it.
+    curvature: what an error of each channel costs, twice. weights: [channels, weights per channel]; a step is never so
+    small that the largest of them is above 127 steps, nor larger than it.
     """
     largest = np.abs(weights).max(axis=1)
     ideal = np.sqrt(STEP_PER_PRICE * price / np.maximum(curvature, np.finfo(np.float64).tiny))
