@@ -203,6 +203,15 @@ def test_samples_are_real_numbers_or_what_the_network_takes(graph: g.Graph, netw
         load_samples(tmp_path / "steps.npz", graph)
 
 
+def test_samples_of_a_model_that_took_uint8(graph: g.Graph, network: Network, tmp_path: Path) -> None:
+    inputs = prepare(INPUTS, network, 0)
+    np.save(tmp_path / "uint8.npy", (inputs.astype(np.int16) + 128).astype(np.uint8))
+    with pytest.raises(InputError, match="uint8"):
+        load_samples(tmp_path / "uint8.npy", graph)
+    edge = replace(graph, metadata={"uint8_tensors": ["x"]})
+    np.testing.assert_array_equal(load_samples(tmp_path / "uint8.npy", edge).inputs[0], inputs)
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [

@@ -59,7 +59,7 @@ def load_samples(
     """
     arrays = load_arrays(path)
     if scale is None:
-        arrays = {name: _as_real(array, _tensor_of(graph, name)) for name, array in arrays.items()}
+        arrays = {name: _as_real(array, _tensor_of(graph, name), graph) for name, array in arrays.items()}
     source = arrays[SINGLE] if Path(path).suffix == ".npy" else arrays
     calibration = as_calibration(source, graph, scale, label=str(path))
     inputs = []
@@ -76,15 +76,17 @@ def _tensor_of(graph: Graph, array_name: str) -> Tensor:
     return graph.tensors[array_name if array_name in graph.inputs else graph.inputs[0]]
 
 
-def _as_real(array: Array, tensor: Tensor) -> Array:
+def _as_real(array: Array, tensor: Tensor, graph: Graph) -> Array:
     """Integers that the network takes as they are, in real numbers; others unchanged."""
     quantization = tensor.quantization
     if quantization is None:
         return array
     scale, zero_point = np.float32(quantization.scale[0]), int(quantization.zero_point[0])
-    if array.dtype == np.int8:
-        return np.asarray((array.astype(np.float32) - zero_point) * scale)
-    return array
+    if array.dtype == np.uint8 and tensor.name in graph.metadata.get("uint8_tensors", ()):
+        zero_point += _UINT8_OFFSET
+    elif array.dtype != np.int8:
+        return array
+    return np.asarray((array.astype(np.float32) - zero_point) * scale)
 
 
 def _load_labels(path: str | Path, graph: Graph, samples: int) -> Labels:
