@@ -87,6 +87,14 @@ def test_steps_follow_curvature_and_price() -> None:
     assert ideal_steps(np.array([1.0]), weights[:1], 4e-4)[0] == pytest.approx(2 * steps[0])
 
 
+def test_a_channel_without_weights_does_not_hold_back_the_others() -> None:
+    weights = np.ones((3, 4)) * [[1.0], [1.0], [0.0]]
+    ideal = ideal_steps(np.array([1.0, 1.0, 1e-3]), weights, 1e-4)
+    multiplier, shifts = shared_multiplier(ideal, finest_steps(weights))
+    np.testing.assert_allclose(np.log2(real_steps(multiplier, shifts)[:2] / ideal[:2]), 0, atol=1)
+    assert np.ptp(shifts) <= 2
+
+
 def test_a_layer_has_one_multiplier_and_steps_near_the_ideal() -> None:
     ideal = 2.0 ** random.uniform(-6, -4, 50)
     multiplier, shifts = shared_multiplier(ideal, np.full(50, 2.0**-10))

@@ -20,6 +20,7 @@ from smidgen.network import Network, WeightedOperator
 _COARSE_PRICES = 7  # from nearly lossless on
 _COARSE_FACTOR = 4.0  # from one to the next: about one bit a weight
 _FINE_ROUNDS, _FINE_PRICES = 2, 4
+_NEGLIGIBLE = 1e-12  # of the largest price at which a channel has its finest step
 
 
 class Kind(str, Enum):
@@ -173,7 +174,7 @@ def _least_price(problem: _Problem) -> float:
         finest = finest_steps(real_weights(operator)[:, :-1])
         prices.append(finest**2 * curvatures(layer) / STEP_PER_PRICE)
     known = np.concatenate(prices) if prices else np.zeros(0)
-    known = known[known > np.finfo(np.float64).tiny]
+    known = known[known > _NEGLIGIBLE * known.max(initial=0.0)]
     if not known.size:
         raise InputError("no output depends on any weight with these calibration samples; nothing can be compressed")
     return float(np.median(known))

@@ -28,12 +28,10 @@ def ideal_steps(curvature: Floats, weights: Floats, price: float) -> Floats:
     """The best step for each channel at a price of a bit.
 
     curvature: what an error of each channel costs, twice. weights: [channels, weights per channel]; a step is never so
-    small that the largest of them is above 127 steps, nor larger than it.
+    small that the largest of them is above 127 steps.
     """
-    largest = np.abs(weights).max(axis=1)
     ideal = np.sqrt(STEP_PER_PRICE * price / np.maximum(curvature, np.finfo(np.float64).tiny))
-    finest = finest_steps(weights)
-    return np.asarray(np.minimum(np.clip(ideal, finest, np.maximum(largest, finest)), _LARGEST_STEP))
+    return np.asarray(np.maximum(np.minimum(ideal, _LARGEST_STEP), finest_steps(weights)))
 
 
 def finest_steps(weights: Floats) -> Floats:
