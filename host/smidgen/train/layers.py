@@ -64,7 +64,8 @@ class QuantizedLayer(Freezable):
         """Let the integers reach to the largest weight."""
         rows = self.layer.weight.reshape(self.weight_scale.numel(), -1)
         largest = rows.abs().amax(dim=1)
-        self.weight_scale.copy_(torch.where(largest > 0, largest / self.limit, torch.ones_like(largest)))
+        # A new tensor: a loss may hold the old one, if it has a term of the weights.
+        self.weight_scale = torch.where(largest > 0, largest / self.limit, torch.ones_like(largest))
 
     def weight_units(self) -> torch.Tensor:
         """Weights in steps of their scale, before rounding, in -limit .. limit."""
