@@ -12,11 +12,12 @@ from smidgen.cli.inspect import inspect
 from smidgen.cli.pack import pack
 from smidgen.cli.run import run
 from smidgen.cli.sim import sim
+from smidgen.cli.train import train
 from smidgen.cli.verify import verify
 
 click.rich_click.COMMAND_GROUPS = {
     "smidgen": [
-        {"name": "Models", "commands": ["pack", "inspect", "fit"]},
+        {"name": "Models", "commands": ["pack", "train", "inspect", "fit"]},
         {"name": "Running", "commands": ["run", "verify", "demo"]},
         {"name": "Boards", "commands": ["boards", "sim"]},
     ]
@@ -34,5 +35,5 @@ def cli() -> None:
     """
 
 
-for _command in (pack, inspect, fit, run, verify, boards, sim, demo):
+for _command in (pack, train, inspect, fit, run, verify, boards, sim, demo):
     cli.add_command(_command)

@@ -12,13 +12,13 @@ import torch
 
 from smidgen.requantization import quantize_multiplier
 
-INT8_MIN, INT8_MAX = -128, 127
+INT8_MIN = -128
 
 
 class _Replace(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, smooth: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
-        return exact.clone()
+        return exact.view_as(exact)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Any, None]:
@@ -50,10 +50,11 @@ def requantize(values: torch.Tensor, multiplier: torch.Tensor, shift: torch.Tens
     """
     if bool((shift > 0).any()):
         values = _wrap_int32(values << shift.clamp(min=0))
-    high = (values * multiplier + (1 << 30)) >> 31
+    high = (values * multiplier).add_(1 << 30) >> 31
     right = (-shift).clamp(min=0)
     half = (torch.ones_like(right) << right) >> 1
-    return (high + half - ((high < 0) & (right > 0)).to(torch.int64)) >> right
+    sign = high >> 63  # -1 or 0
+    return high.add_(half).add_(sign * (right > 0)) >> right
 
 
 def _wrap_int32(values: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,9 @@ def weight_bits(layers: Iterable[QuantizedLayer]) -> torch.Tensor:
     """
     bits, count = torch.zeros(()), 0
     for layer in layers:
-        values = torch.arange(-layer.limit, layer.limit + 1.0) if layer.levels.numel() == 0 else torch.unique(layer.levels)
+        values = torch.unique(layer.levels)
+        if len(values) == 0:
+            values = torch.arange(-layer.limit, layer.limit + 1.0)
         if len(values) > 1:
             bits = bits + layer.layer.weight.numel() * soft_entropy_bits(layer.weight_units(), values)
         count += layer.layer.weight.numel()

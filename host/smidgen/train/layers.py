@@ -19,7 +19,7 @@ from smidgen.lower import activation_clamp, add_factors, mean_factor, softmax_fa
 from smidgen.reference.logistic import logistic_table
 from smidgen.reference.softmax import softmax_rows
 from smidgen.samples import quantize_samples
-from smidgen.train.arithmetic import INT8_MAX, INT8_MIN, multipliers, requantize, rounded, with_gradient_of
+from smidgen.train.arithmetic import INT8_MIN, multipliers, requantize, rounded, with_gradient_of
 from smidgen.train.ranges import ActivationRange, Freezable
 
 Layer = nn.Conv1d | nn.Conv2d | nn.Linear
@@ -96,15 +96,12 @@ class QuantizedLayer(Freezable):
         sums = self._sums(x)
         channels = (1, -1, *[1] * (sums.ndim - 2)) if not isinstance(self.layer, nn.Linear) else (-1,)
         step = self.accumulator_scale()
-        low, high = self.activation.bounds
-        real = (sums * step.reshape(channels).to(sums.dtype)).clamp(low, high)
-        self.result.observe(real)
-        scale, zero_point = self.result.parameters_of_int8
-        smooth = real.clamp((INT8_MIN - zero_point) * scale, (INT8_MAX - zero_point) * scale)
+        real = sums * step.reshape(channels).to(sums.dtype)
+        self.result.observe(real, self.activation.bounds)
+        scale, _ = self.result.parameters_of_int8
         multiplier, shift = multipliers((step / scale).tolist())
-        integers = requantize(sums.detach().to(torch.int64), multiplier.reshape(channels), shift.reshape(channels))
-        clamp = activation_clamp(self.activation, scale, zero_point)
-        return _on_grid(smooth, integers + zero_point, (scale, zero_point), clamp)
+        steps = requantize(sums.detach().to(torch.int64), multiplier.reshape(channels), shift.reshape(channels))
+        return _on_grid(real, steps, self.result, self.activation)
 
     def _sums(self, x: torch.Tensor) -> torch.Tensor:
         """Accumulators. In single precision while training where that is exact, else in double."""
@@ -130,7 +127,7 @@ class QuantizedInput(nn.Module):
         self.result.observe(x)
         scale, zero_point = self.result.parameters_of_int8
         integers = torch.from_numpy(quantize_samples(x.detach().numpy(), scale, zero_point)).to(torch.int64)
-        return _on_grid(x, integers, (scale, zero_point))
+        return _on_grid(x, integers - zero_point, self.result)
 
 
 class QuantizedAdd(nn.Module):
@@ -142,16 +139,15 @@ class QuantizedAdd(nn.Module):
         self.activation = activation
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        smooth = (a + b).clamp(*self.activation.bounds)
-        self.result.observe(smooth)
-        scale, zero_point = self.result.parameters_of_int8
+        real = a + b
+        self.result.observe(real, self.activation.bounds)
+        scale, _ = self.result.parameters_of_int8
         factors = add_factors(self.first.parameters_of_int8[0], self.second.parameters_of_int8[0], scale)
         multiplier, shift = multipliers(factors)
         operands = [_integers(a, self.first), _integers(b, self.second)]
         scaled = [requantize(x << _ADD_LEFT_SHIFT, multiplier[i], shift[i]) for i, x in enumerate(operands)]
         total = requantize(scaled[0] + scaled[1], multiplier[2], shift[2])
-        clamp = activation_clamp(self.activation, scale, zero_point)
-        return _on_grid(smooth, total + zero_point, (scale, zero_point), clamp)
+        return _on_grid(real, total, self.result, self.activation)
 
 
 class QuantizedMean(nn.Module):
@@ -163,13 +159,13 @@ class QuantizedMean(nn.Module):
         self.axes, self.keep_dims = tuple(axes), keep_dims
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        smooth = x.mean(self.axes, keepdim=self.keep_dims)
-        self.result.observe(smooth)
-        scale, zero_point = self.result.parameters_of_int8
-        factor = mean_factor(self.source.parameters_of_int8[0], scale, x.numel() // smooth.numel())
+        real = x.mean(self.axes, keepdim=self.keep_dims)
+        self.result.observe(real)
+        scale, _ = self.result.parameters_of_int8
+        factor = mean_factor(self.source.parameters_of_int8[0], scale, x.numel() // real.numel())
         multiplier, shift = (torch.tensor(number, dtype=torch.int64) for number in factor)
         sums = _integers(x, self.source).sum(self.axes, keepdim=self.keep_dims)
-        return _on_grid(smooth, requantize(sums, multiplier, shift) + zero_point, (scale, zero_point))
+        return _on_grid(real, requantize(sums, multiplier, shift), self.result)
 
 
 class QuantizedAveragePool(nn.Module):
@@ -181,13 +177,13 @@ class QuantizedAveragePool(nn.Module):
         self.window = pool.kernel_size, pool.stride
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        smooth = self.pool(x)
-        scale, zero_point = self.source.parameters_of_int8
+        _, zero_point = self.source.parameters_of_int8
         count = math.prod(as_sizes(self.pool.kernel_size, x.ndim - 2))
         plain = (_integers(x, self.source) + zero_point).double()
         sums = (self.pool(plain) * count).round().to(torch.int64)
         nudged = torch.where(sums > 0, sums + count // 2, sums - count // 2)
-        return _on_grid(smooth, torch.div(nudged, count, rounding_mode="trunc"), (scale, zero_point))
+        averages = torch.div(nudged, count, rounding_mode="trunc")
+        return _on_grid(self.pool(x), averages - zero_point, self.source)
 
 
 class QuantizedSoftmax(nn.Module):
@@ -201,7 +197,7 @@ class QuantizedSoftmax(nn.Module):
         scale, zero_point = self.source.parameters_of_int8
         integers = (_integers(x, self.source) + zero_point).numpy().astype(np.int8)
         exact = torch.from_numpy(softmax_rows(integers, *softmax_factor(1.0, scale)).astype(np.int64))
-        return _on_grid(x.softmax(-1), exact, self.result.parameters_of_int8)
+        return _on_grid(x.softmax(-1), exact - INT8_MIN, self.result)
 
 
 class QuantizedSigmoid(nn.Module):
@@ -215,7 +211,7 @@ class QuantizedSigmoid(nn.Module):
         scale, zero_point = self.source.parameters_of_int8
         table = torch.from_numpy(logistic_table(scale, zero_point))
         exact = table[_integers(x, self.source) + zero_point - INT8_MIN]
-        return _on_grid(torch.sigmoid(x), exact, self.result.parameters_of_int8)
+        return _on_grid(torch.sigmoid(x), exact - INT8_MIN, self.result)
 
 
 class _ProbabilityRange(ActivationRange):
@@ -243,12 +239,10 @@ def _integers(x: torch.Tensor, source: ActivationRange) -> torch.Tensor:
 
 
 def _on_grid(
-    smooth: torch.Tensor,
-    integers: torch.Tensor,
-    parameters: tuple[float, int],
-    clamp: tuple[int, int] = (INT8_MIN, INT8_MAX),
+    real: torch.Tensor, steps: torch.Tensor, result: ActivationRange, activation: Activation = Activation.NONE
 ) -> torch.Tensor:
-    """The real values of int8 `integers` after the clamp, with the gradient of `smooth`."""
-    scale, zero_point = parameters
-    exact = (integers.clamp(*clamp) - zero_point).float() * scale
-    return with_gradient_of(smooth.float(), exact)
+    """`steps` of the result's scale from zero, clamped by int8 and the activation; the gradient is that of `real`."""
+    scale, zero_point = result.parameters_of_int8
+    low, high = (bound - zero_point for bound in activation_clamp(activation, scale, zero_point))
+    exact = steps.clamp(low, high).float().mul_(scale)
+    return with_gradient_of(real.clamp(low * scale, high * scale).float(), exact)

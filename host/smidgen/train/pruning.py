@@ -69,8 +69,9 @@ class Pruning:
 
     sparsity: the fraction of each layer's groups that is zero in the end, 0 .. 1, after `steps` calls; from then on
     it stays. structure: `single_weights`, `whole_channels` or `blocks(outputs, inputs)`. layers: names of layers, as
-    `prunable_layers` has them; all of those without. Weights once removed do not come back. With `whole_channels` the
-    biases go too, and the last layer, whose channels are the classes, is left out unless it is named.
+    `prunable_layers` has them; without, all of those with at least `smallest` weights. Weights once removed do not come
+    back. With `whole_channels` the biases go too, and the last layer, whose channels are the classes, is left out
+    unless it is named.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Pruning:
         steps: int,
         structure: Structure = single_weights,
         layers: Collection[str] | None = None,
+        smallest: int = 0,
     ) -> None:
         if not 0 <= sparsity < 1:
             raise InputError(f"a sparsity of {sparsity:g} is not possible; it has to be at least 0 and less than 1")
@@ -89,8 +91,11 @@ class Pruning:
             if unknown:
                 raise InputError(f"there is no layer {unknown[0]!r} to prune; there are: {', '.join(found)}")
             found = {name: found[name] for name in layers}
-        elif structure is whole_channels:
-            found = dict(list(found.items())[:-1])
+        else:
+            last = list(found)[-1:] if structure is whole_channels else []
+            found = {
+                name: layer for name, layer in found.items() if layer.weight.numel() >= smallest and name not in last
+            }
         self.sparsity, self.steps, self.structure = sparsity, steps, structure
         self.layers = found
         self.groups = {name: structure(layer.weight) for name, layer in found.items()}

