@@ -8,11 +8,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from smidgen.demo.recordings import HOP, LABELS, cut_windows, load_recordings, split_by_subject
+from smidgen.demo.recordings import LABELS, cut_windows, load_recordings, split_by_subject
 from smidgen.train.recipe import Data
 
 AXES = 6
-TRAINING_HOP = HOP // 2
 TURN, GAIN, NOISE = 0.17, 0.1, 0.05  # radians, of the logarithm, of each axis's deviation
 # The two wrists mirror each other in the plane through the body.
 MIRROR = torch.tensor((-1.0, 1.0, 1.0, 1.0, -1.0, -1.0)).reshape(1, AXES, 1)
@@ -22,8 +21,8 @@ def load() -> Data:
     """Windows of seven people for training, and of three others for the test."""
     split = split_by_subject(load_recordings())
     parts = []
-    for recordings, hop in ((split.train, TRAINING_HOP), (split.test, HOP)):
-        windows, labels = cut_windows(recordings, hop)
+    for recordings in (split.train, split.test):
+        windows, labels = cut_windows(recordings)
         parts += [torch.from_numpy(windows[:, :, 0].transpose(0, 2, 1).copy()), torch.from_numpy(labels)]
     return Data(*parts, LABELS)
 

@@ -42,9 +42,7 @@ class Checkpoints:
         try:
             state = torch.load(path, weights_only=True)  # tensors and plain values: nothing in the file is run
         except Exception as error:  # what torch.load raises on damage is not documented
-            raise InputError(
-                f"the checkpoint {path} is damaged ({error}); --restart starts again without it"
-            ) from error
+            raise InputError(f"the checkpoint {path} is damaged; --restart starts again without it") from error
         if not isinstance(state, dict) or state.get("digest") != self.digest:
             raise InputError(
                 f"the checkpoint {path} is of another configuration or other Python files; "
