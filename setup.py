@@ -1,9 +1,12 @@
 """What pyproject.toml cannot say: data that lies outside the package's folder goes into a wheel.
 
     boards/*.toml                      ->  smidgen/boards/
+    device/link/*.py                   ->  smidgen/device/link/
+    device/power/*.py                  ->  smidgen/power/device/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
+    device/stubs/smidgen.pyi           ->  smidgen/device/stubs/
 
-An editable installation uses both where they are.
+An editable installation uses them where they are.
 """
 
 import shutil
@@ -33,11 +36,17 @@ class BuildWithData(build_py):
         """Where each file lies, and where it goes."""
         package = Path(self.build_lib) / "smidgen"
         boards = [(source, package / "boards" / source.name) for source in (ROOT / "boards").glob("*.toml")]
+        sources = (ROOT / "device" / "link").glob("*.py")
+        link = [(source, package / "device" / "link" / source.name) for source in sources]
         modules = [
             (source, package / "natmod" / source.parent.name / source.name)
             for source in (ROOT / ".cache" / "natmod").glob("*/smidgen.mpy")
         ]
-        return sorted(boards + modules)
+        stubs = [(source, package / source.relative_to(ROOT)) for source in (ROOT / "device" / "stubs").glob("*.pyi")]
+        power = [
+            (source, package / "power" / "device" / source.name) for source in (ROOT / "device" / "power").glob("*.py")
+        ]
+        return sorted(boards + link + modules + power + stubs)
 
 
 setup(cmdclass={"build_py": BuildWithData}, options={"build": {"build_base": ".cache/build"}})

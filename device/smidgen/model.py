@@ -47,6 +47,21 @@ def _shape_text(shape):
     return "x".join(str(dimension) for dimension in shape)
 
 
+def _table(name, rows, last):
+    """Lines with a heading and all operators; last: format of the fifth column."""
+    lines = ["%3s  %-18s %-14s %10s" % ("", name, "output", "MACs")]
+    for k, kind, shape, macs, value in rows:
+        lines.append("%3d  %-18s %-14s %10d" % (k, kind, _shape_text(shape), macs) + last % value)
+    return lines
+
+
+class _Profile(list):
+    """The list that it is; printed, a table."""
+
+    def __str__(self):
+        return "\n".join(_table("", self, "%10d us") + ["%d us" % sum(row[4] for row in self)])
+
+
 def _signed(buffer):
     """A copy with signed elements; a blob in a bytearray has unsigned ones."""
     return array("b", bytes(buffer))
@@ -238,9 +253,10 @@ class Model:
     def profile(self):
         """Run once: [(index, operator, output shape, multiply-accumulates, microseconds), ...]
 
-        For its times only: it runs on whatever the input holds, so there are no scores afterwards.
+        Printed, it is a table. For its times only: it runs on whatever the input holds, so there are no scores
+        afterwards.
         """
-        rows = []
+        rows = _Profile()
         run = self._engine.run
         self._ran = 0
         for k in range(self._operators):
@@ -268,11 +284,12 @@ class Model:
         self._ran = 0  # the results are those of the golden vectors, not of the user's input
         return self._golden_count
 
+    def __repr__(self):
+        return "<Model %s, %d operators>" % (self._name(), self._operators)
+
     def __str__(self):
-        rows = [self._describe(k) for k in range(self._operators)]
-        lines = ["%3s  %-18s %-14s %10s" % ("", self.metadata.get("name", "model"), "output", "MACs")]
-        for k, kind, shape, macs in rows:
-            lines.append("%3d  %-18s %-14s %10d" % (k, kind, _shape_text(shape), macs))
+        rows = [self._describe(k) + (self._operator(k)[6],) for k in range(self._operators)]
+        lines = _table(self._name(), rows, "  tensor %d")
         lines.append("%d MACs, %d bytes of weights" % (sum(row[3] for row in rows), self._weight_bytes()))
         lines.append("arena %d bytes, of which scratch up to %d" % (self.arena_bytes, self.scratch_bytes))
         for i in range(len(self.inputs) + len(self.outputs)):
@@ -282,6 +299,9 @@ class Model:
         if self.labels:
             lines.append("labels: " + ", ".join(self.labels))
         return "\n".join(lines)
+
+    def _name(self):
+        return self.metadata.get("name", "model")
 
     def _record(self, index):
         """offset, four dimensions, rank, dtype, zero point, flags, scale of a tensor"""

@@ -170,7 +170,7 @@ def _advice(
         return f"fits with the blob in memory-mapped flash: put it into {firmware}; {available - needed:,} B remain"
     if flash is not None and flash_needed > flash.bytes:
         return f"does not fit: {flash_needed:,} B of flash are needed, the board has {flash.bytes:,} B"
-    hint = "smidgen pack --optimize ram takes the least memory"
+    hint = f"the blob is in it too: smidgen pack --board {board.name} looks for the plan that takes the least with it"
     if working > available:
         hint = f"even without the blob it takes {working:,} B; use a smaller network"
     return f"does not fit: {needed:,} B of heap are needed, {available:,} B are there; {hint}"

@@ -15,6 +15,7 @@ from smidgen.plan.band import Band
 from smidgen.plan.kernels import GROUP_CHANNELS, PAIRS, STREAMED, KernelPlan
 from smidgen.plan.optimize import Budget, Candidate, Chooser, Goal
 from smidgen.plan.planner import Plan
+from smidgen.plan.weights import Coding
 
 DEFAULT_MEMORY_BYTES = 200_000  # without a board: a Pico's heap less smidgen and a small program
 _NOTABLE = 1.5  # times the cycles of the balanced plan
@@ -65,7 +66,7 @@ class Explanation:
 
 
 class Optimization:
-    """The plans of one network for a board, or for 200,000 bytes without one.
+    """The plans of one network for a board, or for 200,000 bytes without one. coding: of all weights, if not None.
 
     The blob is kept in the same memory if any plan allows that, else in memory-mapped flash where there is some.
     """
@@ -76,11 +77,12 @@ class Optimization:
         board: BoardDescription | None,
         golden: Sequence[GoldenVector] = (),
         metadata: dict[str, Any] | None = None,
+        coding: Coding | None = None,
     ) -> None:
         self.board = board
         self._golden, self._metadata = golden, metadata
         memory = DEFAULT_MEMORY_BYTES if board is None else memory_for_model(board)
-        self._chooser = Chooser(network, Budget(memory))
+        self._chooser = Chooser(network, Budget(memory), coding)
         smallest = self._chooser.choose(Goal.SIZE)
         with_blob = Budget(memory, self._blob_bytes(smallest) - smallest.weight_bytes)
         has_flash = board is None or (board.flash is not None and board.flash.memory_mapped)

@@ -61,6 +61,7 @@ def pack(
     golden_count: int | None = None,
     keep_channels: bool = False,
     optimize: Goal | str = Goal.BALANCED,
+    coding: Coding | None = None,
     board: BoardDescription | None = None,
     explain: bool = False,
     progress: Progress | None = None,
@@ -73,7 +74,8 @@ def pack(
     golden: .npz with `input` and optionally `output`; all outputs are checked, the first golden_count go into the blob
     (without a count: two, if they take no more than 4 KiB).
     keep_channels: keep those that no output depends on, so that all tensors have the shapes they have in the model.
-    optimize: what the plan is chosen for; board: whose memory it is made to fit. explain: say why, and what other goals
+    optimize: what the plan is chosen for; board: whose memory it is made to fit. coding: how all weights are stored, as
+    for make_plan; None: as it is best for the goal. explain: say why, and what other goals
     would cost.
     Raises InputError, ModelError (UnsupportedModelError lists every operator that cannot be run) or
     MismatchError (a golden output that the packed network does not give).
@@ -92,7 +94,7 @@ def pack(
     vectors = _golden(model_network, network, golden, golden_count, was_float, notes, progress)
     metadata = _metadata(path, network, _labels(labels, network))
     goal = Goal(optimize)
-    optimization = Optimization(network, board, vectors, metadata)
+    optimization = Optimization(network, board, vectors, metadata, coding)
     shortage = optimization.shortage(goal)
     if board is not None and shortage is not None:
         taken, there_are = shortage

@@ -14,17 +14,17 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     bool pointwise = is_pointwise(window);
     band->step = step;
     band->channels = channels;
-    band->input_h = pointwise ? (uint32_t)input[1] * input[2] : input[1];
-    band->input_w = pointwise ? 1 : input[2];
+    uint32_t input_w = pointwise ? 1 : input[2];
     band->output_h = pointwise ? (uint32_t)output[1] * output[2] : output[1];
     band->output_w = pointwise ? 1 : output[2];
     band->tile = step->record->tile;
     uint32_t width = (band->output_w - 1) * window->stride_w + window->kernel_w;
     uint32_t inside = width - window->pad_left;
-    uint32_t pixels = inside < band->input_w ? inside : band->input_w; /* that a row holds */
+    uint32_t pixels = inside < input_w ? inside : input_w; /* that a row holds */
     band->row_words = smg_saturating_multiply(width, channels);
     band->left = window->pad_left * channels;
-    band->row_bytes = band->input_w * input[3];
+    band->gather.height = pointwise ? (uint32_t)input[1] * input[2] : input[1];
+    band->gather.row_bytes = input_w * input[3];
     band->gather.values = pixels * channels;
     band->gather.step = channels == 1 ? input[3] : 1;
     band->gather.span = pixels * input[3];
@@ -34,17 +34,19 @@ void smg_band_open(struct smg_band *band, const struct smg_step *step, uint32_t 
     uint32_t pairs = (band->output_h + 1) / 2;
     bool single = band->tile >= pairs;
     band->apart = single ? pairs : 1;
-    band->pair_rows = single ? 1 : 2;
+    band->pair_rows = single || pointwise ? 1 : 2;
     uint32_t step_h = band->pair_rows * window->stride_h;
     band->period = band->taps_h < step_h ? band->taps_h : step_h;
     band->left_out = step_h - band->period;
-    band->row_step = 1;
+    band->gather.row_step = 1;
     if (band->period == 1) { /* the rows left out are so between any two */
-        band->row_step = step_h;
+        band->gather.row_step = step_h;
         band->left_out = 0;
     }
-    band->gather.row_gap = band->row_step * band->row_bytes - band->gather.span;
-    band->input_apart = band->apart * window->stride_h;
+    band->gather.row_gap = band->gather.row_bytes - band->gather.span;
+    band->gather.apart = band->apart * window->stride_h;
+    band->gather.padding = step->input->zero_point;
+    band->pointwise = pointwise;
 }
 
 uint32_t smg_band_bytes(const struct smg_band *band)
@@ -74,57 +76,49 @@ void smg_band_place(struct smg_band *band, void *memory)
 
 void smg_band_rewind(struct smg_band *band, uint32_t channel)
 {
-    band->channel = channel;
+    band->gather.start = band->step->input_data + channel;
     band->ready = 0;
-    band->phase = 0;
+    band->phase = band->left_out == 0 ? 0 : band->period;
     band->next_y = 0u - band->step->record->parameters.window.pad_top;
 }
 
-static void gather_edge(const struct smg_band *band, uint32_t *words, const int8_t *row0, const int8_t *row1)
+/* The rows of a block of a pointwise convolution lie without gaps, here and in the input: they are gathered as one row.
+ * Of an odd number the one in the middle is in two pairs. */
+static void fill_pointwise(struct smg_band *band, uint32_t pairs)
 {
-    const int8_t *padding = &band->step->input->zero_point;
-    struct smg_edge edge;
-    edge.count = band->gather.values;
-    edge.step0 = row0 == NULL ? 0 : band->gather.step;
-    edge.step1 = row1 == NULL ? 0 : band->gather.step;
-    edge.quads = band->gather.quads;
-    smg_gather_edge(words, row0 == NULL ? padding : row0, row1 == NULL ? padding : row1, &edge);
-}
-
-/* Gathers the next rows, at most `rows`: as many as lie inside the input, or a single one that does not. */
-static uint32_t gather_rows(struct smg_band *band, uint32_t *words, uint32_t rows)
-{
-    uint32_t y0 = band->next_y;
-    uint32_t y1 = y0 + band->input_apart;
-    const int8_t *start = band->step->input_data + band->channel;
-    const int8_t *row0 = y0 < band->input_h ? start + y0 * band->row_bytes : NULL;
-    const int8_t *row1 = y1 < band->input_h ? start + y1 * band->row_bytes : NULL;
-    if (row0 == NULL || row1 == NULL) {
-        gather_edge(band, words, row0, row1);
-        return 1;
-    }
-    uint32_t inside = band->row_step == 1 ? band->input_h - y1 : smg_divide(band->input_h - 1 - y1, band->row_step) + 1;
-    band->gather.rows = rows < inside ? rows : inside;
-    smg_gather(words, row0, row1, &band->gather);
-    return band->gather.rows;
+    band->apart = band->next_y + 2 * pairs > band->output_h ? pairs - 1 : pairs;
+    band->gather.apart = band->apart;
+    band->gather.span = pairs * band->gather.row_bytes;
+    band->gather.values = pairs * band->row_words;
+    smg_gather(band->words, &band->gather, band->next_y, 1);
+    band->next_y += 2 * pairs;
+    band->ready = pairs;
 }
 
 void smg_band_fill(struct smg_band *band, uint32_t pairs)
 {
-    uint32_t left_out = band->left_out;
-    uint32_t needed = (pairs - 1) * band->period + band->taps_h;
-    while (band->ready < needed) {
-        uint32_t count = needed - band->ready;
-        if (left_out != 0 && count > band->period - band->phase) {
-            count = band->period - band->phase;
+    if (band->pointwise) {
+        fill_pointwise(band, pairs);
+        return;
+    }
+    uint32_t left = (pairs - 1) * band->period + band->taps_h - band->ready;
+    uint32_t *words = band->words + band->ready * band->row_words + band->left;
+    band->ready += left;
+    while (left != 0) {
+        uint32_t count = left;
+        if (band->phase != 0 && count > band->phase) {
+            count = band->phase;
         }
-        count = gather_rows(band, band->words + band->ready * band->row_words + band->left, count);
-        band->ready += count;
-        band->next_y += count * band->row_step;
-        band->phase += count;
-        if (left_out != 0 && band->phase == band->period) {
-            band->phase = 0;
-            band->next_y += left_out;
+        count = smg_gather(words, &band->gather, band->next_y, count);
+        words += count * band->row_words;
+        left -= count;
+        band->next_y += count * band->gather.row_step;
+        if (band->phase != 0) {
+            band->phase -= count;
+            if (band->phase == 0) {
+                band->phase = band->period;
+                band->next_y += band->left_out;
+            }
         }
     }
 }
@@ -155,34 +149,27 @@ void smg_band_shape(const struct smg_band *band, struct smg_dot *dot)
     }
 }
 
-void smg_band_run(const struct smg_band *band, const struct smg_dot *dot, const void *code, uint32_t r, uint32_t pairs)
+void smg_band_block(struct smg_band *band, uint32_t r, uint32_t pairs)
 {
     uint32_t row_bytes = band->output_w * band->step->output->dimensions[3];
-    bool lone = r + 2 * pairs > band->output_h; /* the last row has none below it */
-    struct smg_pairs run;
-    run.words = band->words;
-    run.count = band->output_w;
-    run.rows = pairs;
-    run.row_words = band->period * band->row_words;
-    run.outputs = band->step->output_data + r * row_bytes + dot->channel;
-    run.distance = band->apart * row_bytes;
-    run.last_distance = lone ? 0 : run.distance;
-    run.output_row_step = band->pair_rows * row_bytes;
-    if (band->output_w != 1) {
-        smg_dot_run(dot, code, &run);
-        return;
+    bool lone = !band->pointwise && r + 2 * pairs > band->output_h; /* the last row has none below it */
+    struct smg_pairs *run = &band->run;
+    band->outputs = band->step->output_data + r * row_bytes;
+    run->words = band->words;
+    run->count = band->output_w;
+    run->rows = pairs;
+    run->row_words = band->period * band->row_words;
+    run->distance = band->apart * row_bytes;
+    run->last_distance = lone ? 0 : run->distance;
+    run->output_row_step = band->pair_rows * row_bytes;
+    if (band->output_w == 1 && !lone) { /* a column: its pairs follow each other like those of a row */
+        run->count = pairs;
+        run->rows = 1;
     }
-    run.count = lone ? pairs - 1 : pairs; /* a column: its pairs follow each other like those of a row */
-    run.rows = 1;
-    run.last_distance = run.distance;
-    if (run.count != 0) {
-        smg_dot_run(dot, code, &run);
-    }
-    if (lone) {
-        run.words += run.count * run.row_words;
-        run.outputs += run.count * run.output_row_step;
-        run.count = 1;
-        run.last_distance = 0;
-        smg_dot_run(dot, code, &run);
-    }
+}
+
+void smg_band_run(struct smg_band *band, const struct smg_dot *dot, const void *code)
+{
+    band->run.outputs = band->outputs + dot->channel;
+    smg_dot_run(dot, code, &band->run);
 }

@@ -1,5 +1,6 @@
 /* CONV_2D, kernel 1: block by block of output rows (band.h), two output channels at a time. If the compiled weights of
- * all output channels fit the workspace they are made once, else again for every block. */
+ * all output channels fit the workspace they are made once, else again for every block; but each block begins with the
+ * channels with which the one before it ended, whose code is still there. */
 #include "band.h"
 
 struct conv {
@@ -10,6 +11,7 @@ struct conv {
     int8_t *buffer; /* decoded weights of two output channels */
     uint8_t *code;
     uint8_t *end; /* of the room for code */
+    uint32_t bytes; /* of the code of the channels in `dot`, if it is made again for every block; 0: there was no room */
 };
 
 static void first_channels(struct conv *conv)
@@ -53,21 +55,27 @@ static bool compile_all(struct conv *conv)
     return true;
 }
 
-static void run_block(struct conv *conv, bool compiled, uint32_t r, uint32_t pairs)
+static void run_block(struct conv *conv, bool compiled)
 {
     struct smg_dot *dot = &conv->dot;
     const uint8_t *code = conv->code;
     if (compiled) {
         for (dot->channel = 0; dot->channel < conv->band.step->output->dimensions[3]; dot->channel += 2) {
-            smg_band_run(&conv->band, dot, code, r, pairs);
+            smg_band_run(&conv->band, dot, code);
             code += smg_dot_code_bytes(code);
         }
         return;
     }
-    first_channels(conv);
-    while (next_channels(conv)) {
-        uint32_t bytes = compile(conv, conv->code);
-        smg_band_run(&conv->band, dot, bytes == 0 ? NULL : code, r, pairs);
+    uint32_t channels = conv->band.step->output->dimensions[3];
+    for (uint32_t done = 0; done != channels; done += dot->count) {
+        if (done != 0 || dot->count == 0) {
+            if (!next_channels(conv)) {
+                first_channels(conv);
+                (void)next_channels(conv);
+            }
+            conv->bytes = compile(conv, conv->code);
+        }
+        smg_band_run(&conv->band, dot, conv->bytes == 0 ? NULL : code);
     }
 }
 
@@ -87,10 +95,14 @@ void smg_conv_2d_pairs(const struct smg_step *step)
     smg_band_shape(&conv.band, &conv.dot);
     uint32_t left = (conv.band.output_h + 1) / 2; /* pairs of output rows */
     bool compiled = left > conv.band.tile && compile_all(&conv);
+    if (!compiled) {
+        first_channels(&conv);
+    }
     for (uint32_t r = 0, pairs; left != 0; left -= pairs, r += 2 * pairs) {
         pairs = left < conv.band.tile ? left : conv.band.tile;
         smg_band_fill(&conv.band, pairs);
-        run_block(&conv, compiled, r, pairs);
+        smg_band_block(&conv.band, r, pairs);
+        run_block(&conv, compiled);
         if (pairs != left) {
             smg_band_advance(&conv.band, pairs);
         }

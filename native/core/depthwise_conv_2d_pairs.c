@@ -18,17 +18,20 @@ void smg_depthwise_conv_2d_pairs(const struct smg_step *step)
     smg_band_place(&band, end);
     dot.channels = &channels;
     dot.count = 1;
+    uint32_t all = (band.output_h + 1) / 2; /* pairs of output rows */
     uint32_t input_channel = 0;
     uint32_t outputs = 0; /* of this input channel */
     for (dot.channel = 0; dot.channel < output_channels; ++dot.channel) {
         dot.weights = smg_weights_next(&weights, 1, (int8_t *)weights.free);
         uint32_t bytes = smg_dot_compile(&dot, code, (uint32_t)(end - code));
         smg_band_rewind(&band, input_channel);
-        uint32_t left = (band.output_h + 1) / 2;
-        for (uint32_t r = 0, pairs; left != 0; left -= pairs, r += 2 * pairs) {
+        for (uint32_t left = all, r = 0, pairs; left != 0; left -= pairs, r += 2 * pairs) {
             pairs = left < band.tile ? left : band.tile;
             smg_band_fill(&band, pairs);
-            smg_band_run(&band, &dot, bytes == 0 ? NULL : code, r, pairs);
+            if (pairs != all || dot.channel == 0) { /* a single block is the same for all channels */
+                smg_band_block(&band, r, pairs);
+            }
+            smg_band_run(&band, &dot, bytes == 0 ? NULL : code);
             if (pairs != left) {
                 smg_band_advance(&band, pairs);
             }

@@ -37,7 +37,7 @@ static void run_pair(const struct smg_dot *dot, const uint32_t *words, int8_t *o
     }
 }
 
-static void run_plain(const struct smg_dot *dot, const struct smg_pairs *pairs)
+void smg_dot_run_plain(const struct smg_dot *dot, const struct smg_pairs *pairs)
 {
     for (uint32_t row = 0; row < pairs->rows; ++row) {
         const uint32_t *words = pairs->words + row * pairs->row_words;
@@ -46,15 +46,6 @@ static void run_plain(const struct smg_dot *dot, const struct smg_pairs *pairs)
         for (uint32_t p = 0; p < pairs->count; ++p) {
             run_pair(dot, words + p * dot->pair_words, outputs + p * dot->output_step, distance);
         }
-    }
-}
-
-void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
-{
-    if (code == NULL) {
-        run_plain(dot, pairs);
-    } else {
-        smg_dot_run_code(dot, code, pairs);
     }
 }
 

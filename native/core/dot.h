@@ -51,17 +51,31 @@ struct smg_pairs {
 /* Compiles into `code` (a multiple of 4): bytes used, a multiple of 4, or 0 if there is no room or no compiler. */
 uint32_t smg_dot_compile(const struct smg_dot *dot, void *code, uint32_t bytes);
 
+#if SMG_THUMB_1
+/* dot.c and dot_thumb.c: without compiled weights, and with them. */
+void smg_dot_run_plain(const struct smg_dot *dot, const struct smg_pairs *pairs);
+void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs);
+#endif
+
 /* Computes and stores the outputs. code: what smg_dot_compile made of `dot`, whose weights it does not need any more; or
  * null to do without. */
+#if SMG_THUMB_1
+static inline void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs)
+{
+    if (code == NULL) {
+        smg_dot_run_plain(dot, pairs);
+    } else {
+        smg_dot_run_code(dot, code, pairs);
+    }
+}
+#else
 void smg_dot_run(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs);
+#endif
 
 /* Where the code after this one can lie: the bytes that smg_dot_compile returned for it. */
 static inline uint32_t smg_dot_code_bytes(const void *code)
 {
     return *(const uint32_t *)code;
 }
-
-/* dot_thumb.c */
-void smg_dot_run_code(const struct smg_dot *dot, const void *code, const struct smg_pairs *pairs);
 
 #endif

@@ -5,32 +5,36 @@
 
 #define GROUP_ROOM 88      /* bytes that four weights of a lane and what ends the code can take */
 
-/* What code a lane needs at the end of a segment. A lane is a channel, or one of two twins. */
+/* What code a lane needs at the end of a segment. A lane is a channel, or one of two twins. emit_rows knows where the
+ * fields are, and that lanes are 32 bytes apart. */
 struct lane {
-    uint16_t unpack[5]; /* 0: sum of pixel 0 += low half of the accumulator, sum of pixel 1 += high half */
-    uint16_t load;      /* 10: movs accumulator, #0 */
-    uint16_t negate;    /* 12: negs accumulator, accumulator */
-    uint16_t multiply;  /* 14: muls accumulator, word, less muls r7, word, modulo 2^16 */
+    uint16_t unpack[5];     /* 0: sum of pixel 0 += low half of the accumulator, sum of pixel 1 += high half */
+    uint16_t load;          /* 10: movs accumulator, #0 */
+    uint16_t unpack_odd[4]; /* 12: the last four of `unpack` once more, where they are words */
+    uint16_t multiply;      /* 20: muls accumulator, word, less muls r7, word, modulo 2^16 */
+    uint16_t negate;        /* 22: negs accumulator, accumulator */
+    uint16_t add;           /* 24: adds accumulator, accumulator, r7 */
+    uint16_t unused[3];     /* 26 */
 };
 
 /* a: the accumulator, r0 or r1; s: the register of pixel 0's sum, less 8. The next register has pixel 1's. */
+#define UNPACK_FIRST(a, s) 0xB200 | (a) << 3 | 7 /* sxth r7, a */
+#define UNPACK_OTHERS(a, s)                                                                                            \
+    0x4480 | 7 << 3 | (s),                 /* add s, r7 */                                                             \
+        0x1A00 | 7 << 6 | (a) << 3 | (a),  /* subs a, a, r7 */                                                         \
+        0x1000 | 16 << 6 | (a) << 3 | (a), /* asrs a, a, #16 */                                                        \
+        0x4480 | (a) << 3 | ((s) + 1)      /* add s + 1, a */
 #define LANE(a, s)                                                                                                     \
     {                                                                                                                  \
-        {                                                                                                              \
-            0xB200 | (a) << 3 | 7,             /* sxth r7, a */                                                        \
-            0x4480 | 7 << 3 | (s),             /* add s, r7 */                                                         \
-            0x1A00 | 7 << 6 | (a) << 3 | (a),  /* subs a, a, r7 */                                                     \
-            0x1000 | 16 << 6 | (a) << 3 | (a), /* asrs a, a, #16 */                                                    \
-            0x4480 | (a) << 3 | ((s) + 1),     /* add s + 1, a */                                                      \
-        },                                                                                                             \
-            0x2000 | (a) << 8, 0x4240 | (a) << 3 | (a), (uint16_t)((a) - 7),                                           \
+        {UNPACK_FIRST(a, s), UNPACK_OTHERS(a, s)}, 0x2000 | (a) << 8, {UNPACK_OTHERS(a, s)}, (uint16_t)((a) - 7),      \
+            0x4240 | (a) << 3 | (a), 0x1800 | 7 << 6 | (a) << 3 | (a), {0}                                             \
     }
 
-static const struct lane lanes[2] = {LANE(0, 0), LANE(1, 2)};
+static const struct lane lanes[2] __attribute__((aligned(4))) = {LANE(0, 0), LANE(1, 2)};
 
 /* Rows of taps to be compiled. emit_rows knows where the fields are. */
 struct taps {
-    const uint16_t *end;      /* 0: of the room for code */
+    const uint16_t *last;     /* 0: where a lane's weights may begin at the latest */
     const int8_t *weights;    /* 4: of lane 0 */
     uint32_t distance;        /* 8: from there to lane 1's */
     const struct lane *lanes; /* 12 */
@@ -41,15 +45,16 @@ struct taps {
     uint32_t two;             /* 32: 2^31 if there are two lanes, else 0 */
 };
 
-/* The code of all taps, from `next` on; returns where it ends, or null if there is no room for it.
- * For a weight: nothing if it is zero; else movs r7, #magnitude; muls r7, word; adds or subs accumulator, accumulator, r7.
- * If the magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product. In
- * assembly because it runs once for each weight: 22 cycles for most, and 10 for the rest of it.
+/* The code of all taps, from `next` on; returns where it ends, or null if there is no room for it. For a weight:
+ * nothing if it is zero; else movs r7, #magnitude; muls r7, word; adds or subs accumulator, accumulator, r7. If the
+ * magnitudes of the segment leave no room for it, the accumulator is unpacked and starts with this product. In
+ * assembly because it runs once for each weight: 18 cycles for a positive one, 23 for a negative one, some 30 more
+ * for the first one of a segment, and 24 for what surrounds four weights of a lane.
  *
- * r0 next; r1 the lane's adds accumulator, accumulator, r7 (odd in lane 1); r2 minus the weights left of the group; r3 end of
- * the group's weights; r4 room in the segment; r5 muls r7, word; r8 movs r7, #0, and taps.two; r9 distance; r10 the other
- * lane's room; r11 ldmia r6!, {r2-r5}; r12 muls r7, r2; lr end. Stack: columns left, lanes, rows, columns, gap, more, r2 at the
- * group's start. */
+ * r0 next; r1 the lane's adds accumulator, accumulator, r7 (odd in lane 1); r2 minus the weights left of the group;
+ * r3 end of the group's weights; r4 room in the segment; r5 muls r7, word; r8 movs r7, #0, and taps.two; r9
+ * distance; r10 the other lane's room; r11 lanes; r12 SUBS less ADDS; lr last. Stack: r2 at the group's start; r5
+ * there, in lane 0 and in lane 1; columns left; ldmia r6!, {r2-r5}; columns; rows left; gap; more. */
 __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t *next,
                                                   SMG_READ_BY_ASSEMBLY const struct taps *taps)
 {
@@ -60,28 +65,34 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "mov r6, r10\n"
                    "mov r7, r11\n"
                    "push {r4-r7}\n"
-                   "sub sp, #28\n"
+                   "sub sp, #36\n"
                    "ldmia r1!, {r2-r7}\n"
                    "mov lr, r2\n"
                    "mov r9, r4\n"
-                   "str r5, [sp, #4]\n"
-                   "str r6, [sp, #8]\n"
+                   "mov r11, r5\n"
+                   "str r7, [sp, #20]\n"
                    "str r7, [sp, #12]\n"
-                   "str r7, [sp, #0]\n"
+                   "str r6, [sp, #24]\n"
                    "ldmia r1!, {r4-r6}\n"
-                   "str r4, [sp, #16]\n"
-                   "str r5, [sp, #20]\n"
+                   "str r4, [sp, #28]\n"
+                   "str r5, [sp, #32]\n"
                    "movs r4, #0x27\n"
                    "lsls r4, r4, #8\n"
                    "orrs r4, r6\n"
                    "mov r8, r4\n"
-                   "movs r4, #0xCE\n"
-                   "lsls r4, r4, #8\n"
-                   "adds r4, #0x3C\n"
-                   "mov r11, r4\n"
                    "movs r4, #0x43\n"
                    "lsls r4, r4, #8\n"
                    "adds r4, #0x57\n"
+                   "str r4, [sp, #4]\n"
+                   "lsls r5, r5, #3\n"
+                   "adds r4, r4, r5\n"
+                   "str r4, [sp, #8]\n"
+                   "movs r4, #0xCE\n"
+                   "lsls r4, r4, #8\n"
+                   "adds r4, #0x3C\n"
+                   "str r4, [sp, #16]\n"
+                   "movs r4, #2\n"
+                   "lsls r4, r4, #8\n"
                    "mov r12, r4\n"
                    "movs r1, #0x19\n"
                    "lsls r1, r1, #8\n"
@@ -91,155 +102,166 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "negs r4, r4\n"
                    "mov r10, r4\n"
 
-                   "1: ldr r2, [sp, #0]\n" /* the next group */
-                   "cmp r2, #4\n"
-                   "bge 2f\n"
-                   "movs r7, r2\n"
-                   "ldr r6, [sp, #20]\n"
-                   "adds r6, r6, r7\n"
+                   "b 1f\n"
+                   "13: adds r7, #4\n" /* the last group of a row is short, or there is none */
+                   "bne 17f\n"
+                   "b 14f\n"
+                   "17: adds r3, r3, r7\n"
+                   "negs r2, r7\n"
+                   "str r2, [sp, #0]\n"
+                   "ldr r5, [sp, #32]\n"
+                   "adds r7, r7, r5\n"
                    "movs r5, #4\n"
-                   "lsls r5, r6\n"
-                   "movs r6, #0x40\n"
-                   "subs r5, r5, r6\n"
-                   "add r5, r11\n"
-                   "movs r6, r5\n"
-                   "movs r2, #0\n"
+                   "lsls r5, r7\n"
+                   "subs r5, #0x40\n"
+                   "adds r6, r6, r5\n"
+                   "movs r7, #0\n"
                    "b 3f\n"
-                   "2: subs r2, #4\n"
-                   "movs r7, #4\n"
-                   "mov r6, r11\n"
-                   "3: str r2, [sp, #0]\n"
+
+                   "1: movs r2, #4\n" /* a row */
+                   "negs r2, r2\n"
+                   "str r2, [sp, #0]\n"
+                   "2: ldr r7, [sp, #12]\n" /* the next group */
+                   "ldr r6, [sp, #16]\n"
+                   "subs r7, #4\n"
+                   "blt 13b\n"
+                   "adds r3, #4\n"
+                   "3: str r7, [sp, #12]\n"
                    "strh r6, [r0]\n"
                    "adds r0, #2\n"
-                   "adds r3, r3, r7\n"
-                   "negs r2, r7\n"
-                   "str r2, [sp, #24]\n"
-                   "mov r5, r12\n"
+                   "ldr r5, [sp, #4]\n"
+                   "4: ldr r2, [sp, #0]\n" /* a lane's weights */
+                   "cmp r0, lr\n"
+                   "bhi 18f\n"
 
-                   "4: mov r6, lr\n" /* a lane's weights */
-                   "subs r6, r6, r0\n"
-                   "cmp r6, #88\n"
-                   "blt 12f\n"
                    "5: ldrsb r6, [r3, r2]\n"
-                   "asrs r7, r6, #31\n"
-                   "eors r6, r7\n"
-                   "subs r6, r6, r7\n"
-                   "beq 6f\n"
+                   "cmp r6, #0\n"
+                   "ble 7f\n"
                    "subs r4, r4, r6\n"
-                   "blt 9f\n"
+                   "blt 10f\n"
                    "add r6, r8\n"
                    "strh r6, [r0]\n"
                    "strh r5, [r0, #2]\n"
-                   "lsls r7, r7, #9\n" /* ADDS + 0x200 is SUBS */
-                   "subs r7, r1, r7\n"
-                   "strh r7, [r0, #4]\n"
+                   "strh r1, [r0, #4]\n"
                    "adds r0, #6\n"
                    "6: adds r5, #8\n" /* the next word */
                    "adds r2, #1\n"
                    "bne 5b\n"
-                   "lsrs r6, r1, #1\n"
-                   "bcs 7f\n"
-                   "mov r6, r8\n"
-                   "cmp r6, #0\n"
-                   "bge 8f\n"
-                   "mov r6, r10\n" /* lane 1 */
-                   "mov r10, r4\n"
+                   "b 8f\n"
+                   "7: beq 6b\n"
+                   "adds r4, r4, r6\n"
+                   "blt 10f\n"
+                   "mov r7, r8\n"
+                   "subs r7, r7, r6\n"
+                   "strh r7, [r0]\n"
+                   "strh r5, [r0, #2]\n"
+                   "mov r7, r12\n"
+                   "adds r7, r7, r1\n"
+                   "strh r7, [r0, #4]\n"
+                   "adds r0, #6\n"
+                   "adds r5, #8\n"
+                   "adds r2, #1\n"
+                   "bne 5b\n"
+
+                   "8: mov r6, r10\n"
+                   "lsrs r7, r1, #1\n"
+                   "bcs 9f\n"
+                   "mov r7, r8\n"
+                   "cmp r7, #0\n"
+                   "bge 2b\n"
+                   "mov r10, r4\n" /* lane 1 */
                    "movs r4, r6\n"
                    "add r3, r9\n"
                    "adds r1, #9\n"
-                   "ldr r5, [sp, #20]\n"
-                   "lsls r5, r5, #3\n"
-                   "add r5, r12\n"
-                   "ldr r2, [sp, #24]\n"
+                   "ldr r5, [sp, #8]\n"
                    "b 4b\n"
-                   "7: mov r6, r10\n" /* back to lane 0 */
-                   "mov r10, r4\n"
+                   "9: mov r10, r4\n" /* back to lane 0 */
                    "movs r4, r6\n"
                    "mov r6, r9\n"
                    "subs r3, r3, r6\n"
                    "subs r1, #9\n"
-                   "8: ldr r2, [sp, #0]\n"
-                   "cmp r2, #0\n"
-                   "bne 1b\n"
+                   "b 2b\n"
 
-                   "ldr r2, [sp, #8]\n" /* the next row */
-                   "subs r2, #1\n"
-                   "beq 13f\n"
-                   "str r2, [sp, #8]\n"
-                   "ldr r2, [sp, #12]\n"
-                   "str r2, [sp, #0]\n"
-                   "ldr r2, [sp, #16]\n"
-                   "14: cmp r2, #0\n"
-                   "beq 1b\n"
-                   "mov r6, lr\n"
-                   "subs r6, r6, r0\n"
-                   "cmp r6, #88\n"
-                   "blt 12f\n"
-                   "movs r5, #252\n"
-                   "cmp r2, r5\n"
-                   "bhs 15f\n"
-                   "movs r5, r2\n"
-                   "15: subs r2, r2, r5\n"
-                   "movs r6, #0x36\n" /* adds r6, #r5 */
-                   "lsls r6, r6, #8\n"
-                   "adds r6, r6, r5\n"
-                   "strh r6, [r0]\n"
-                   "adds r0, #2\n"
-                   "b 14b\n"
-
-                   "9: push {r1, r2}\n" /* the next segment */
-                   "ldr r2, [sp, #12]\n"
-                   "lsrs r1, r1, #1\n"
-                   "bcc 10f\n"
-                   "adds r2, #16\n"
-                   "10: asrs r4, r4, #9\n"
-                   "adds r4, #1\n"
-                   "bne 11f\n" /* it is the first one */
-                   "ldrh r4, [r2, #0]\n"
+                   "10: lsls r1, r1, #31\n" /* the next segment */
+                   "lsrs r1, r1, #26\n"
+                   "add r1, r11\n"
+                   "adds r4, #128\n"
+                   "bmi 12f\n" /* it is the first one */
+                   "lsls r4, r0, #30\n"
+                   "bmi 11f\n"
+                   "ldr r4, [r1, #0]\n"
+                   "ldr r7, [r1, #4]\n"
+                   "stmia r0!, {r4, r7}\n"
+                   "ldrh r4, [r1, #8]\n"
                    "strh r4, [r0]\n"
-                   "ldrh r4, [r2, #2]\n"
-                   "strh r4, [r0, #2]\n"
-                   "ldrh r4, [r2, #4]\n"
-                   "strh r4, [r0, #4]\n"
-                   "ldrh r4, [r2, #6]\n"
-                   "strh r4, [r0, #6]\n"
-                   "ldrh r4, [r2, #8]\n"
-                   "strh r4, [r0, #8]\n"
-                   "adds r0, #10\n"
-                   "11: ldrh r4, [r2, #10]\n"
+                   "adds r0, #2\n"
+                   "b 12f\n"
+                   "11: ldrh r4, [r1, #0]\n"
+                   "strh r4, [r0]\n"
+                   "adds r0, #2\n"
+                   "ldr r4, [r1, #12]\n"
+                   "ldr r7, [r1, #16]\n"
+                   "stmia r0!, {r4, r7}\n"
+                   "12: asrs r7, r6, #31\n"
+                   "eors r6, r7\n"
+                   "subs r6, r6, r7\n"
+                   "ldrh r4, [r1, #10]\n"
                    "adds r4, r4, r6\n"
                    "strh r4, [r0]\n"
-                   "ldrh r4, [r2, #14]\n"
+                   "ldrh r4, [r1, #20]\n"
                    "adds r4, r4, r5\n"
                    "strh r4, [r0, #2]\n"
                    "adds r0, #4\n"
                    "movs r4, #255\n"
                    "subs r4, r4, r6\n"
-                   "ldrh r6, [r2, #12]\n"
-                   "pop {r1, r2}\n"
+                   "ldrh r6, [r1, #22]\n"
+                   "ldrh r1, [r1, #24]\n"
                    "cmp r7, #0\n"
                    "beq 6b\n"
                    "strh r6, [r0]\n"
                    "adds r0, #2\n"
                    "b 6b\n"
 
-                   "13: ldr r2, [sp, #4]\n" /* the end: what the lanes' last segments have, and bx lr */
+                   "14: ldr r2, [sp, #24]\n" /* the next row */
+                   "subs r2, #1\n"
+                   "beq 19f\n"
+                   "str r2, [sp, #24]\n"
+                   "ldr r2, [sp, #20]\n"
+                   "str r2, [sp, #12]\n"
+                   "ldr r2, [sp, #28]\n"
+                   "15: cmp r2, #0\n"
+                   "beq 1b\n"
+                   "cmp r0, lr\n"
+                   "bhi 18f\n"
+                   "movs r5, #252\n"
+                   "cmp r2, r5\n"
+                   "bhs 16f\n"
+                   "movs r5, r2\n"
+                   "16: subs r2, r2, r5\n"
+                   "movs r6, #0x36\n" /* adds r6, #r5 */
+                   "lsls r6, r6, #8\n"
+                   "adds r6, r6, r5\n"
+                   "strh r6, [r0]\n"
+                   "adds r0, #2\n"
+                   "b 15b\n"
+
+                   "19: mov r2, r11\n" /* the end: what the lanes' last segments have, and bx lr */
                    "cmp r4, #0\n"
-                   "blt 16f\n"
-                   "bl 19f\n"
-                   "16: adds r2, #16\n"
+                   "blt 20f\n"
+                   "bl 23f\n"
+                   "20: adds r2, #32\n"
                    "mov r4, r10\n"
                    "cmp r4, #0\n"
-                   "blt 17f\n"
-                   "bl 19f\n"
-                   "17: movs r3, #0x47\n"
+                   "blt 21f\n"
+                   "bl 23f\n"
+                   "21: movs r3, #0x47\n"
                    "lsls r3, r3, #8\n"
                    "adds r3, #0x70\n"
                    "strh r3, [r0]\n"
                    "adds r0, #2\n"
-                   "b 18f\n"
-                   "12: movs r0, #0\n"
-                   "18: add sp, #28\n"
+                   "b 22f\n"
+                   "18: movs r0, #0\n"
+                   "22: add sp, #36\n"
                    "pop {r4-r7}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
@@ -247,7 +269,7 @@ __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t 
                    "mov r11, r7\n"
                    "pop {r4-r7, pc}\n"
 
-                   "19: ldrh r3, [r2, #0]\n"
+                   "23: ldrh r3, [r2, #0]\n"
                    "strh r3, [r0]\n"
                    "ldrh r3, [r2, #2]\n"
                    "strh r3, [r0, #2]\n"
@@ -272,7 +294,7 @@ static uint16_t *emit_taps(uint16_t *next, const uint16_t *end, const struct smg
 {
     bool twins = are_twins(dot);
     struct taps taps;
-    taps.end = end;
+    taps.last = end - GROUP_ROOM / 2;
     taps.weights = dot->weights;
     taps.distance = twins ? 0 : dot->rows * dot->columns;
     taps.lanes = lanes;
@@ -295,7 +317,7 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
     uint32_t multiplier = (uint32_t)channel.multiplier;
     int32_t right = -channel.shift;
     int32_t zero_point = step->output->zero_point;
-    bool positive = zero_point == step->record->activation_min && zero_point < 0;
+    bool positive = zero_point == INT8_MIN && step->record->activation_min == INT8_MIN && result->highest == INT8_MAX;
     factors->high = multiplier >> 19;
     factors->low = multiplier >> 6 & 0x1FFF;
     if (!positive && factors->low > 0x1000) { /* to the nearest multiple of 2^19 */
@@ -308,7 +330,7 @@ static void plan_outputs(struct requantization *result, const struct smg_dot *do
         result->shift = CALL << 8;
         return;
     }
-    if (positive) { /* sums below 0 give the zero point: both roundings are one */
+    if (positive) { /* sums below 0 give -128: both roundings are one */
         uint32_t bits = 12 + (uint32_t)right;
         factors->half = (UINT32_C(1) << 11) + (UINT32_C(1) << (bits - 1)) + ((uint32_t)zero_point << bits);
         result->shift = bits | POSITIVE << 8;

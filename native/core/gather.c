@@ -28,21 +28,38 @@ static __attribute__((noinline)) void gather_quads(uint32_t *words, const int8_t
     }
 }
 
-static void gather_quads_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_edge *edge)
+static void gather_quads_row(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape)
 {
-    int8_t padding = edge->step0 == 0 ? *row0 : *row1;
+    int8_t padding = (int8_t)shape->padding;
     const int8_t four[4] = {padding, padding, padding, padding};
-    gather_quads(words, edge->step0 == 0 ? four : row0, edge->step1 == 0 ? four : row1, edge->count, 4 * edge->step0,
-                 4 * edge->step1);
+    gather_quads(words, row0 == NULL ? four : row0, row1 == NULL ? four : row1, shape->values, row0 == NULL ? 0 : 4,
+                 row1 == NULL ? 0 : 4);
 }
 
 #endif
 
-void smg_gather(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape)
+/* A row of words from rows of the input, or null for padding. */
+static void gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape)
+{
+#if SMG_DSP
+    if (shape->quads) {
+        gather_quads_row(words, row0, row1, shape);
+        return;
+    }
+#endif
+    for (uint32_t offset = 0; offset != shape->span; offset += shape->step) {
+        int32_t value0 = row0 == NULL ? shape->padding : row0[offset];
+        int32_t value1 = row1 == NULL ? shape->padding : row1[offset];
+        *words++ = smg_pair(value0, value1);
+    }
+}
+
+static void gather_rows(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_gather *shape,
+                        uint32_t rows)
 {
     uint32_t span = shape->span; /* the compiler cannot know that no word is stored there */
     uint32_t step = shape->step;
-    for (uint32_t left = shape->rows; left != 0; --left) {
+    for (; rows != 0; --rows) {
 #if SMG_DSP
         if (shape->quads) {
             gather_quads(words, row0, row1, span, 4, 4);
@@ -60,21 +77,24 @@ void smg_gather(uint32_t *words, const int8_t *row0, const int8_t *row1, const s
     }
 }
 
-void smg_gather_edge(uint32_t *words, const int8_t *row0, const int8_t *row1, const struct smg_edge *edge)
+uint32_t smg_gather(uint32_t *words, const struct smg_gather *shape, uint32_t y, uint32_t rows)
 {
-#if SMG_DSP
-    if (edge->quads) {
-        gather_quads_edge(words, row0, row1, edge);
-        return;
+    uint32_t y1 = y + shape->apart;
+    uint32_t height = shape->height;
+    const int8_t *row0 = y < height ? shape->start + y * shape->row_bytes : NULL;
+    const int8_t *row1 = y1 < height ? shape->start + y1 * shape->row_bytes : NULL;
+    if (row0 == NULL || row1 == NULL) {
+        gather_edge(words, row0, row1, shape);
+        return 1;
     }
-#endif
-    uint32_t step0 = edge->step0;
-    uint32_t step1 = edge->step1;
-    for (uint32_t left = edge->count; left != 0; --left) {
-        *words++ = smg_pair(*row0, *row1);
-        row0 += step0;
-        row1 += step1;
+    if (rows > height - y1) {
+        rows = height - y1;
     }
+    if (shape->row_step != 1) {
+        rows = 1;
+    }
+    gather_rows(words, row0, row1, shape, rows);
+    return rows;
 }
 
 #endif

@@ -101,7 +101,7 @@ struct smg_taps {
 struct smg_taps smg_window_taps(uint32_t output_position, uint32_t stride, uint32_t pad, uint32_t kernel,
                                 uint32_t dilation, uint32_t input_size);
 
-/* sum.c: the sum of `count` elements, at least 1 and below 2^24, at distances of `stride`. */
+/* sum.c: the sum of `count` elements, at least 1 and below 2^24, at distances of `stride`, at least 1. */
 int32_t smg_sum(const int8_t *first, uint32_t count, uint32_t stride);
 
 /* Whether a tap's position, modulo 2^32, is inside the input. Positions of checked windows are above -2^16 and below

@@ -34,6 +34,8 @@ void smg_channels_open(struct smg_channels *channels, const struct smg_step *ste
     channels->step = step;
 }
 
+#if !SMG_THUMB_1
+
 /* `count` bits, 0 .. 32, from bit `first` on. */
 static uint32_t read_bits(const uint32_t *words, uint32_t first, uint32_t count)
 {
@@ -68,7 +70,16 @@ void smg_channels_read(const struct smg_channels *channels, uint32_t channel, st
     }
 }
 
+#endif
+
 int8_t smg_channel_output(const struct smg_step *step, const struct smg_channel *channel, uint32_t accumulator)
 {
-    return smg_clamp_output(step, smg_requantize(accumulator, channel->multiplier, channel->shift));
+    int32_t scaled;
+    if (channel->shift > 0) {
+        scaled = smg_requantize(accumulator, channel->multiplier, channel->shift);
+    } else { /* the same without calls: multipliers are not negative */
+        scaled = smg_rounding_shift_right(smg_rounded_high((int32_t)accumulator, channel->multiplier),
+                                          (uint32_t)-channel->shift);
+    }
+    return smg_clamp_output(step, scaled);
 }

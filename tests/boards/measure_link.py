@@ -1,42 +1,70 @@
-"""Prints how long the link takes on sim:unix, and mpremote's SerialTransport for comparison."""
+"""Prints what the link takes on a board: RAM, round trips, throughput, and an inference of KWS with and without it.
+
+python tests/boards/measure_link.py [PORT ...]      # by default sim:unix
+"""
 
 from __future__ import annotations
 
+import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from mpremote.transport_serial import SerialTransport
 
-from smidgen.link.session import connect
-from smidgen.link.virtual import VirtualUnixBoard
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from models import golden_path, model_path
+from smidgen.link.link import Operation
+from smidgen.link.session import Board, connect
+from smidgen.packer import pack
+
+FREE = "(__import__('gc').collect(), __import__('gc').mem_free())[1]"
 
 
 def milliseconds(action: Callable[[], object], repetitions: int) -> float:
-    start = time.perf_counter()
+    """Median of one repetition."""
+    times = []
     for _ in range(repetitions):
+        start = time.perf_counter()
         action()
-    return (time.perf_counter() - start) / repetitions * 1000
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1000
+
+
+def measure(board: Board) -> None:
+    before = board.eval(FREE)
+    start = time.perf_counter()
+    board.request(Operation.PING)
+    print(f"  service sent and started  {time.perf_counter() - start:8.2f} s")
+    print(f"  RAM that it takes         {before - board.eval(FREE):8} B of {before}")
+    small = milliseconds(lambda: board.exec("pass"), 5)
+    board.request(Operation.PING)
+    print(f"  round trip, 1 byte        {milliseconds(lambda: board.request(Operation.PING, b'x'), 20):8.2f} ms")
+    print(f"  code by the raw REPL      {small:8.2f} ms")
+    board.put_file("random.bin", np.random.default_rng().bytes(22_000))
+    print(f"  22,000 B into a file      {_speed(board)}")
+    board.install()
+    model = board.load(pack(model_path("kws_ref_model")).data)
+    print(f"  26,456 B into RAM         {_speed(board)}")
+    sample = np.load(golden_path("kws_ref_model"))["input"][0]
+    wall = milliseconds(lambda: model.run(sample), 5)
+    inference = (model.last_microseconds or 0) / 1000
+    print(f"  KWS over the link         {wall:8.2f} ms, of which the board's inference {inference:.2f} ms")
+
+
+def _speed(board: Board) -> str:
+    transfer = board.last_transfer
+    assert transfer
+    return f"{transfer.seconds:8.2f} s, {transfer.bytes_per_second / 1000:.1f} kB/s"
 
 
 def main() -> None:
-    blob = np.random.default_rng(0).bytes(22_000)
-    with VirtualUnixBoard() as virtual:
-        with connect(virtual.port) as board:
-            small = milliseconds(lambda: board.exec("print(1)"), 200)
-            large = milliseconds(lambda: board.exec("print('a' * 30000)"), 10)
-            board._install_helper()
-            upload = milliseconds(lambda: board._fill_buffer(blob, None), 5)
-            file = milliseconds(lambda: board.put_file("blob", np.random.default_rng().bytes(22_000)), 5)
-        mpremote = SerialTransport(virtual.port, timeout=5)
-        mpremote.enter_raw_repl()
-        small_mpremote = milliseconds(lambda: mpremote.exec("print(1)"), 50)
-        large_mpremote = milliseconds(lambda: mpremote.exec("print('a' * 30000)"), 3)
-        mpremote.close()
-    print(f"small exec       {small:8.2f} ms   mpremote {small_mpremote:8.2f} ms")
-    print(f"30 kB of output  {large:8.2f} ms   mpremote {large_mpremote:8.2f} ms")
-    print(f"22 kB into RAM   {upload:8.2f} ms   {len(blob) / upload:6.0f} kB/s")
-    print(f"22 kB into file  {file:8.2f} ms   {len(blob) / file:6.0f} kB/s")
+    for port in sys.argv[1:] or ["sim:unix"]:
+        print(port)
+        with connect(port) as board:
+            measure(board)
 
 
 if __name__ == "__main__":

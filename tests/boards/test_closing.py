@@ -63,7 +63,7 @@ def test_no_wait_is_longer_than_the_time_out(virtual_board: VirtualUnixBoard, mo
 
 def test_a_board_that_was_interrupted_is_handed_back(virtual_board: VirtualUnixBoard) -> None:
     with connect(virtual_board.port, timeout=0.3) as board:
-        board._install_helper()
+        board._start_link()
         with pytest.raises(BoardTimeout):
             board.exec("while True: pass")
         assert not board._repl.hung

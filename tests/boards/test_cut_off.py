@@ -47,9 +47,9 @@ def before_write(board: Board, number: int, action: Callable[[], None]) -> None:
 @pytest.mark.parametrize("raw_paste", [True, False])
 def test_death(board_name: str, raw_paste: bool) -> None:
     with connect(board_name) as board:
-        board._install_helper()
+        board._start_link()
         board._repl._raw_paste = raw_paste
-        before_write(board, 300, lambda: kill(board, signal.SIGKILL))
+        before_write(board, 60, lambda: kill(board, signal.SIGKILL))
         with pytest.raises(BoardError, match=r"^the virtual board died \(SIGKILL\); its last output: ") as caught:
             board.put_file("data.bin", DATA)
         assert "\\x" not in str(caught.value)
@@ -58,12 +58,12 @@ def test_death(board_name: str, raw_paste: bool) -> None:
 def test_death_on_termination(board_name: str) -> None:
     """QEMU then ends with exit code 0."""
     with connect(board_name) as board:
-        before_write(board, 300, lambda: kill(board, signal.SIGTERM))
+        before_write(board, 60, lambda: kill(board, signal.SIGTERM))
         with pytest.raises(BoardError, match=r"^the virtual board died \((SIGTERM|exit code 0)\)"):
             board.put_file("data.bin", DATA)
 
 
-@pytest.mark.parametrize("write", [1, 8, 300])  # the request for raw paste, the helper, the file
+@pytest.mark.parametrize("write", [1, 8, 60])  # the request for raw paste, the helper, the file
 @pytest.mark.parametrize("raw_paste", [True, False])
 def test_reset(board_name: str, raw_paste: bool, write: int) -> None:
     with connect(board_name) as board:

@@ -156,6 +156,7 @@ def test_an_inference_stops_between_operators(board_name: str) -> None:
         model = board.load(long_model(WINDOWS[board_name]))
         # Over and over: Ctrl-C comes neither before the first run nor after the last, however busy this computer is.
         code = b"print('running')\nwhile True: _smg.models[0].run()"
+        board._end_service()
         board._repl._send(code, 60)
         board._repl._read_until(b"running", 60)
         time.sleep(0.2)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smidgen.errors import BoardError
-from smidgen.link import board_helper
+from smidgen.link.link import Operation
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import VirtualUnixBoard
-from test_session import fake_natmod, make_blob, put_stand_in
+from test_session import change_storing, fake_natmod, make_blob, put_stand_in
 
 NUMBERS = re.compile(r"needs (\d+) bytes of RAM \(the blob (\d+) bytes, .* has (\d+) bytes of RAM free")
 
@@ -25,6 +26,17 @@ def refusal(board: Board, blob: bytes, ram: bool = True) -> tuple[str, int, int]
     needed, size, free = map(int, found.groups())
     assert size == len(blob)
     return str(caught.value), needed, free
+
+
+def refuse_transfers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail when the contents of a blob or file are sent."""
+    request = Board.request
+
+    def checked(board: Board, operation: Operation, *arguments: Any, **options: Any) -> bytes:
+        assert operation not in (Operation.FILL, Operation.APPEND), "a part of it was sent"
+        return request(board, operation, *arguments, **options)
+
+    monkeypatch.setattr(Board, "request", checked)
 
 
 @pytest.mark.parametrize("ram", [True, False])
@@ -57,16 +69,14 @@ def test_no_room_for_the_arena(board: Board) -> None:
 
 def test_no_room_while_the_blob_arrives(board: Board) -> None:
     put_stand_in(board, 4)
-    board._install_helper()
-    board.exec("def full(data, packed):\n bytearray(10_000_000)\n_smg.unpack = full")
+    change_storing(board, Operation.FILL, "bytearray(10_000_000)")
     refusal(board, make_blob(4))
 
 
 def test_no_room_to_install(board: Board, tmp_path: Path) -> None:
     path = tmp_path / "smidgen.mpy"
     path.write_bytes(fake_natmod("x64"))
-    board._install_helper()
-    board.exec("def full(data, packed):\n bytearray(10_000_000)\n_smg.unpack = full")
+    change_storing(board, Operation.APPEND, "bytearray(10_000_000)")
     with pytest.raises(BoardError, match=r"^the board has \d+ bytes of RAM free, too few .* install smidgen: .*heap"):
         board.install(path)
 
@@ -98,7 +108,7 @@ def test_advice_for_a_virtual_board_that_is_served(virtual_board: VirtualUnixBoa
 def test_nothing_of_a_model_that_does_not_fit_is_sent(
     board_name: str, ram: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board_helper, "chunk_arguments", lambda *_: pytest.fail("a part of the blob was sent"))
+    refuse_transfers(monkeypatch)
     with connect(board_name) as board:
         board.exec("import sys\nclass smidgen: pass\nsys.modules['smidgen'] = smidgen")
         text, needed, free = refusal(board, make_blob(4, padding=400_000), ram)
@@ -117,9 +127,9 @@ def test_the_arena_counts_too(board: Board) -> None:
 
 
 def test_a_file_needs_room_in_the_file_system(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    board._install_helper()
+    board._start_link()
     board.exec("_smg.storage = lambda name: 1000")
-    monkeypatch.setattr(board_helper, "chunk_arguments", lambda *_: pytest.fail("a part of the file was sent"))
+    refuse_transfers(monkeypatch)
     with pytest.raises(BoardError, match=r"data.bin does not fit on the board: it has 1001 bytes, .* 1000 bytes free"):
         board.put_file("data.bin", bytes(1001))
     assert board.eval("__import__('os').listdir()") == []

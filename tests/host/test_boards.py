@@ -269,7 +269,7 @@ def test_the_command_prints_one_json_document() -> None:
 
 def test_the_command_refuses_what_is_wrong(edited: Edit) -> None:
     unknown = boards_command("picoo", "--json")
-    assert (unknown.returncode, unknown.stdout) == (6, "")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "did you mean 'pico'?" in unknown.stderr
     broken = boards_command(own=edited("count = 2", "count = 99").parent)
     assert (broken.returncode, broken.stdout) == (6, "")

@@ -22,7 +22,7 @@ from smidgen.formats.tflite_writer import write_tflite
 from smidgen.packer import pack_graph
 from smidgen.plan.cost import CALL_CYCLES, OPERATOR_CYCLES, cost_model
 
-INPUT, NOWHERE = 6, 7
+USAGE, NOWHERE = 2, 7
 
 
 @pytest.fixture
@@ -52,11 +52,14 @@ def test_memory_is_what_the_blob_says(blob_path: Path) -> None:
     assert in_flash.blob_in == FLASH and in_flash.heap_needed == working and "ROMFS" in in_flash.advice
     too_small = fit_board(blob, executions, with_heap(pico, working - 1))
     assert not too_small.fits
+    assert "even without the blob" in too_small.advice
     assert f"{working + blob.blob_bytes:,} B" in too_small.advice and f"{working - 1:,} B" in too_small.advice
 
     assert pico.flash is not None
     no_map = replace(with_heap(pico, working), flash=replace(pico.flash, memory_mapped=False))
-    assert not fit_board(blob, executions, no_map).fits
+    without = fit_board(blob, executions, no_map)
+    assert not without.fits
+    assert "the blob is in it too: smidgen pack --board pico looks for the plan" in without.advice
     no_flash = replace(pico, flash=replace(pico.flash, bytes=fit.flash_needed - 1))
     assert "of flash" in fit_board(blob, executions, no_flash).advice
 
@@ -128,8 +131,21 @@ class TestCommand:
         assert "does not fit" in result.stdout and "20,000 B are there" in result.stdout
         assert smidgen("fit", blob_path, "--board", "tiny", "--board", "pico").returncode == 0
 
+    def test_no_name_is_cut(self, blob_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The table of what goes into a file or a pipe is as wide as it has to be."""
+        text = (Path(__file__).resolve().parents[2] / "boards" / "pico.toml").read_text("utf-8")
+        name = "a_board_with_a_name_that_is_longer_than_a_line_of_eighty_or_one_hundred_characters_may_ever_be"
+        chip = "a chip of which the same can be said, and of which it is just as true as it is of that name"
+        (tmp_path / f"{name}.toml").write_text(
+            text.replace('name = "pico"', f'name = "{name}"').replace('chip = "RP2040"', f'chip = "{chip}"')
+        )
+        monkeypatch.setenv("SMIDGEN_BOARDS", str(tmp_path))
+        lines = smidgen("fit", blob_path, "--board", name).stdout.splitlines()
+        assert [line.split()[-1] for line in lines if line.strip().startswith(f"{name}   {chip} ")] == ["yes"]
+        assert sum(name in line and chip in line for line in smidgen("boards").stdout.splitlines()) == 1
+
     def test_unknown_boards(self, blob_path: Path) -> None:
-        assert_refused(smidgen("fit", blob_path, "--board", "picco"), INPUT, "did you mean 'pico'?")
+        assert_refused(smidgen("fit", blob_path, "--board", "picco"), USAGE, "did you mean 'pico'?")
 
     def test_usage(self, blob_path: Path) -> None:
         assert smidgen("fit", blob_path).returncode == 2

@@ -21,10 +21,11 @@ from smidgen.optimization import DEFAULT_MEMORY_BYTES, Optimization
 from smidgen.passes import simplify
 from smidgen.plan.cost import cost_model
 from smidgen.plan.optimize import Budget, Candidate, Chooser, Goal, balanced_score
+from smidgen.plan.weights import CODINGS
 
 BIG = Budget(1 << 24)
 NAMES = ["conv 1x1, 25x5x64 to 64", "conv 3x3, 16x16x16 to 16", "depthwise 3x3, 25x5x64", "fully connected, 640 to 128"]
-INPUT = 6
+USAGE = 2
 
 
 def network(name: str) -> Network:
@@ -137,10 +138,25 @@ class TestCommand:
             assert done.returncode == 0, done.stderr
             assert ("--optimize balanced takes" in done.stderr) == told, done.stderr
 
+    def test_a_coding_for_all_weights(self, model: Path, tmp_path: Path) -> None:
+        """Raw weights for memory-mapped flash, where bytes are cheap; the goal decides the rest."""
+        codings = {}
+        for coding in CODINGS:
+            arguments = ("--coding", coding, "--explain", "--json", "--board", "pico", "--optimize", "size")
+            result = smidgen("pack", model, "-o", tmp_path / f"{coding}.smg", *arguments)
+            assert result.returncode == 0, result.stderr
+            explanation = json.loads(result.stdout)["explanation"]
+            codings[coding] = [row["coding"] for row in explanation["operators"] if row["coding"]]
+        assert codings["raw"] == ["raw"]
+        assert codings["huffman"] == ["huffman"]
+        assert codings["smallest"] in (["raw"], ["huffman"])
+        sizes = {coding: (tmp_path / f"{coding}.smg").stat().st_size for coding in CODINGS}
+        assert sizes["smallest"] == min(sizes.values())
+
     def test_unknown_names(self, model: Path, tmp_path: Path) -> None:
         out = ("-o", tmp_path / "out.smg")
         assert smidgen("pack", model, *out, "--optimize", "beauty").returncode == 2
-        assert_refused(smidgen("pack", model, *out, "--board", "picco"), INPUT, "did you mean 'pico'? There are: ")
+        assert_refused(smidgen("pack", model, *out, "--board", "picco"), USAGE, "did you mean 'pico'? There are: ")
 
 
 def _outputs(network: Network, samples: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = {path.name for path in (ROOT / "boards").glob("*.toml")}
+POWER = {path.name for path in (ROOT / "device" / "power").glob("*.py")}
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def checkout(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "host", checkout / "host", ignore=ignored)
     (checkout / "boards").mkdir()
+    shutil.copytree(ROOT / "device", checkout / "device", ignore=ignored)
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", *(f"boards/{n}" for n in BOARDS)):
         shutil.copyfile(ROOT / name, checkout / name)
     add_module(checkout, "armv6m")
@@ -54,9 +56,14 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     wheel = build(checkout, tmp_path / "dist")
     assert names(wheel, "smidgen/natmod/") == {"armv6m/smidgen.mpy"}
     assert {name for name in names(wheel, "smidgen/boards/") if not name.endswith(".py")} == BOARDS
+    assert names(wheel, "smidgen/power/device/") == POWER != set()
     assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
+    assert names(wheel, "smidgen/device/") == {"link/frames.py", "link/service.py"}
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("smidgen/natmod/armv6m/smidgen.mpy") == b"M for armv6m"
+        assert (
+            archive.read("smidgen/device/stubs/smidgen.pyi") == (ROOT / "device" / "stubs" / "smidgen.pyi").read_bytes()
+        )
         for name in BOARDS:
             assert archive.read(f"smidgen/boards/{name}") == (ROOT / "boards" / name).read_bytes()
 
@@ -83,11 +90,12 @@ def test_an_installed_package_finds_them(checkout: Path, tmp_path: Path) -> None
         archive.extractall(tmp_path / "site")
     program = (
         "from smidgen.boards import load_boards; from smidgen.link import natmod;"
-        "print(natmod.find('armv6m').read_bytes().decode(), len(load_boards()))"
+        "from smidgen.power.device_code import device_code;"
+        "print(natmod.find('armv6m').read_bytes().decode(), len(load_boards()), 'class' in device_code('rounds'))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SMIDGEN_")}
     environment["PYTHONPATH"] = str(tmp_path / "site")
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert (result.stdout, result.stderr) == (f"M for armv6m {len(BOARDS)}\n", "")
+    assert (result.stdout, result.stderr) == (f"M for armv6m {len(BOARDS)} True\n", "")

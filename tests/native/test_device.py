@@ -411,8 +411,10 @@ profile = m.profile()
 show([row[:4] for row in profile])
 show(all(isinstance(row[4], int) and 0 <= row[4] < 1000000 for row in profile))
 show(str(m))
+show(repr(m))
+show((str(profile), repr(profile) == repr(list(profile)), json.dumps(profile) == json.dumps(list(profile))))
 """
-    rows, timed, text = micropython(script, folder)
+    rows, timed, text, name, (table, is_list, dumps_as_list) = micropython("import json" + script, folder)
     assert rows == [
         (0, "CONV_2D", (1, 2, 2, 2), 8),
         (1, "LOOKUP", (1, 2, 2, 2), 0),
@@ -428,8 +430,15 @@ show(str(m))
         "arena 529 bytes, of which scratch up to 513",
         "zero point -128",
         "minus, zero, plus",
+        "  2  FULLY_CONNECTED    1x3                    24  tensor 4\n",
     ):
         assert part in text
+    assert name == "<Model signs, 4 operators>"
+    lines = table.splitlines()
+    assert len(lines) == 1 + 4 + 1
+    assert lines[3].startswith("  2  FULLY_CONNECTED    1x3                    24 ")
+    assert all(line.endswith(" us") for line in lines[1:])
+    assert is_list and dumps_as_list
 
 
 def test_selftest(folder: Path) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from smidgen.boards.catalog import BOARDS_VARIABLE, find_board, load_boards
+from smidgen.boards.catalog import BOARDS_VARIABLE, UnknownBoardError, find_board, load_boards
 from smidgen.boards.description import (
     BoardDescription,
     Core,
@@ -37,6 +37,7 @@ __all__ = [
     "Heap",
     "I2cPins",
     "Supply",
+    "UnknownBoardError",
     "UsbId",
     "UsbRole",
     "find_board",

@@ -14,6 +14,10 @@ from smidgen.errors import InputError
 BOARDS_VARIABLE = "SMIDGEN_BOARDS"
 
 
+class UnknownBoardError(InputError):
+    """There is no board of this name."""
+
+
 def load_boards() -> tuple[BoardDescription, ...]:
     """Every board: those on a cable before virtual ones, each sorted by name.
 
@@ -31,13 +35,13 @@ def load_boards() -> tuple[BoardDescription, ...]:
 
 
 def find_board(name: str) -> BoardDescription:
-    """The board of this name. InputError lists those that exist."""
+    """The board of this name. UnknownBoardError, an InputError, lists those that exist."""
     boards = {board.name: board for board in load_boards()}
     if name in boards:
         return boards[name]
     close = difflib.get_close_matches(name.lower(), boards, n=1)
     hint = f"did you mean {close[0]!r}? There" if close else "there"
-    raise InputError(f"there is no board {name!r}; {hint} are: {', '.join(boards)}")
+    raise UnknownBoardError(f"there is no board {name!r}; {hint} are: {', '.join(boards)}")
 
 
 def directories() -> Iterator[Path]:

@@ -57,12 +57,13 @@ def _run() -> None:
     import rich_click as click
 
     from smidgen.cli.app import cli
+    from smidgen.cli.completion import PROGRAM
     from smidgen.cli.output import fail
     from smidgen.errors import SmidgenError
 
     _on_signals(_interrupt)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except SmidgenError as error:
         fail(str(error))

@@ -6,21 +6,20 @@ import rich_click as click
 from rich import box
 from rich.table import Table
 
-from smidgen.boards import BoardDescription, Current, Evidence, Flashing, FlashMethod, Heap, find_board, load_boards
-from smidgen.cli.options import json_option
+from smidgen.boards import BoardDescription, Current, Evidence, Flashing, FlashMethod, Heap, load_boards
+from smidgen.cli.options import BOARD_NAME, json_option
 from smidgen.cli.output import bytes_text, note, print_json, results
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("board", metavar="[NAME]", type=BOARD_NAME, required=False)
 @json_option
-def boards(name: str | None, as_json: bool) -> None:
+def boards(board: BoardDescription | None, as_json: bool) -> None:
     """List the boards that smidgen knows, or show all about the board NAME.
 
     Own descriptions are read from the folder that SMIDGEN_BOARDS names.
     """
-    if name is not None:
-        board = find_board(name)
+    if board is not None:
         if as_json:
             print_json(board.as_dict())
         else:

@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from smidgen.cli.options import json_option
+from smidgen.cli.options import PortName, json_option
 from smidgen.cli.output import bytes_text, messages, note, print_json, progress_bar, results
 from smidgen.demo import DemoResult, LiveWindow, run_demo
 from smidgen.errors import MismatchError
-from smidgen.link.virtual import VIRTUAL_BOARDS
+from smidgen.ports import PORT_VARIABLE
 
 _ROWS = 8
 
@@ -24,10 +24,11 @@ _ROWS = 8
 @click.command()
 @click.option(
     "--port",
+    type=PortName(),
     default="sim:unix",
     show_default=True,
-    envvar="SMIDGEN_PORT",
-    help=f"The board: a virtual one ({', '.join(VIRTUAL_BOARDS)}) or the path of a serial port.",
+    envvar=PORT_VARIABLE,
+    help="The board: a virtual one, auto (the only board on a cable), or another name of a port (docs/ports.md).",
 )
 @click.option("--windows", type=click.IntRange(min=1), help="At most so many windows.  [default: all]")
 @json_option

@@ -9,8 +9,8 @@ import rich_click as click
 from rich import box
 from rich.table import Table
 
-from smidgen.boards import find_board, load_boards
-from smidgen.cli.options import FILE, json_option
+from smidgen.boards import BoardDescription, load_boards
+from smidgen.cli.options import BOARD_NAME, FILE, json_option
 from smidgen.cli.output import bytes_text, note, print_json, results
 from smidgen.fit import FLASH, BoardFit, FitReport, fit_model
 
@@ -20,18 +20,18 @@ FITS_NOWHERE = 7  # exit code
 @click.command()
 @click.argument("model", type=FILE)
 @click.option(
-    "--board", "names", metavar="NAME", multiple=True, help="A board (smidgen boards lists them); repeatable."
+    "--board", "named", type=BOARD_NAME, multiple=True, help="A board (smidgen boards lists them); repeatable."
 )
 @click.option("--all-boards", is_flag=True, help="All boards on a cable.")
 @json_option
-def fit(model: Path, names: tuple[str, ...], all_boards: bool, as_json: bool) -> None:
+def fit(model: Path, named: tuple[BoardDescription, ...], all_boards: bool, as_json: bool) -> None:
     """Predict latency, RAM and flash of MODEL (.smg, or int8 .tflite or .onnx) on boards, before anything is uploaded.
 
     Exit code 7 if it fits on none of the boards that were asked for. '~' marks projections and estimates.
     """
-    if bool(names) == all_boards:
+    if bool(named) == all_boards:
         raise click.UsageError("give --board NAME (it may be repeated) or --all-boards")
-    boards = [board for board in load_boards() if not board.is_virtual] if all_boards else map(find_board, names)
+    boards = [board for board in load_boards() if not board.is_virtual] if all_boards else named
     report = fit_model(model, list(boards))
     if as_json:
         print_json(report.as_dict())

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-_PLAIN_WIDTH = 100  # of tables that do not go to a terminal
+_UNLIMITED = 10_000  # columns: tables that do not go to a terminal are as wide as what is in them
 
-results = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+results = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _UNLIMITED)
 messages = Console(stderr=True, highlight=False)
 
 
@@ -26,6 +26,11 @@ def fail(message: str) -> None:
 def note(message: str) -> None:
     """Something worth knowing that is not an error."""
     messages.print(f"[dim]{escape(message)}[/]", soft_wrap=True)
+
+
+def print_text(text: str) -> None:
+    """Text as it is, such as a script."""
+    sys.stdout.write(text)
 
 
 def print_json(document: Any) -> None:

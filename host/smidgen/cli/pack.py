@@ -8,13 +8,14 @@ from pathlib import Path
 import rich_click as click
 
 from smidgen import packer
-from smidgen.boards import find_board
+from smidgen.boards import BoardDescription
 from smidgen.cli.explanation import print_explanation
-from smidgen.cli.options import FILE, json_option
+from smidgen.cli.options import BOARD_NAME, FILE, json_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.cli.tables import print_report
 from smidgen.optimization import DEFAULT_MEMORY_BYTES
 from smidgen.plan.optimize import Goal
+from smidgen.plan.weights import CODINGS, Coding
 from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
 
 
@@ -46,7 +47,11 @@ from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
     help="What to choose kernels, working memory and coding for.",
 )  # fmt: skip
 @click.option(
-    "--board", metavar="NAME",
+    "--coding", type=click.Choice(CODINGS),
+    help="How all weights are stored, e.g. raw for a blob in memory-mapped flash.  [default: what --optimize chooses]",
+)  # fmt: skip
+@click.option(
+    "--board", type=BOARD_NAME,
     help=f"Whose memory the plan is made to fit.  [default: {DEFAULT_MEMORY_BYTES:,} bytes]",
 )  # fmt: skip
 @click.option("--explain", is_flag=True, help="Show why each operator got its kernel, and what other goals would cost.")
@@ -54,14 +59,15 @@ from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
 def pack(
     model: Path, output: Path, calibration: Path | None, calibration_scale: float | None, method: str,
     labels: Path | None, golden: Path | None, golden_count: int | None,
-    keep_channels: bool, optimize: str, board: str | None, explain: bool, as_json: bool,
+    keep_channels: bool, optimize: str, coding: Coding | None, board: BoardDescription | None, explain: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Pack MODEL (.tflite, .onnx) into one blob: quantise if it is a float model, plan memory, compress weights."""
     with progress_bar() as progress:
         packed = packer.pack(
             model, calibration=calibration, calibration_scale=calibration_scale, method=method, labels=labels,
-            golden=golden, golden_count=golden_count, keep_channels=keep_channels, optimize=optimize,
-            board=find_board(board) if board else None, explain=explain, progress=progress,
+            golden=golden, golden_count=golden_count, keep_channels=keep_channels, optimize=optimize, coding=coding,
+            board=board, explain=explain, progress=progress,
         )  # fmt: skip
     packer.save(packed.data, output, (model, calibration, labels, golden))
     for line in packed.notes:

@@ -11,14 +11,14 @@ from rich import box
 from rich.table import Table
 
 from smidgen import packer, runner
-from smidgen.cli.options import FILE, heap_option, json_option, port_option
+from smidgen.cli.options import BLOB_FILE, FILE, heap_option, json_option, port_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 
 _SHOWN = 10
 
 
 @click.command()
-@click.argument("blob", type=FILE)
+@click.argument("blob", type=BLOB_FILE)
 @click.option("--input", "inputs", type=FILE, required=True, help="Samples (.npy or .npz): int8, or real values.")
 @click.option("--output", type=FILE, help="Write the int8 outputs here (.npy; .npz where there are several).")
 @port_option

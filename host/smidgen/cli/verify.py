@@ -9,13 +9,13 @@ import rich_click as click
 from rich.text import Text
 
 from smidgen import verify as verification
-from smidgen.cli.options import FILE, heap_option, json_option, port_option
+from smidgen.cli.options import BLOB_FILE, FILE, heap_option, json_option, port_option
 from smidgen.cli.output import print_json, progress_bar, results
 from smidgen.errors import MismatchError
 
 
 @click.command()
-@click.argument("blob", type=FILE)
+@click.argument("blob", type=BLOB_FILE)
 @click.option(
     "--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output).  [default: those in BLOB]"
 )

@@ -1,17 +1,19 @@
 """The MicroPython code a session leaves on the board while it lasts, under the one global name `_smg`.
 
-Everything binary travels as base64, because the raw REPL takes text. Strings from the computer are at most
-CHUNK_BYTES of payload, so that a board never needs much more than three times that to take one.
+`INSTALL` is what has to do with files and memory; `service_source` the board's side of the binary link, from
+device/link/. It is sent as source through the raw REPL, in parts, so that a board never has to compile much at once.
 """
 
 from __future__ import annotations
 
-import base64
 import re
-import zlib
+from pathlib import Path
 
-CHUNK_BYTES = 4096  # payload of one exec
-WINDOW_BITS = 12  # deflate's history, in RAM on the board: as much as a chunk
+from smidgen.errors import BoardError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+SERVICE_PARTS = ("frames.py", "service.py")
+NATIVE_CODE = "@micropython.native\n"
 
 
 def _with_short_indents(code: str) -> str:
@@ -21,16 +23,16 @@ def _with_short_indents(code: str) -> str:
 
 # Also right when the code below was interrupted before it had defined anything.
 REMOVE = """
-for name in ('_smg', '_smg_hello', '_smg_deflate'):
+for name in ('_smg', '_smg_hello', '_smg_read', '_SmgFrames', '_SmgService'):
     globals().pop(name, None)
 del name
 __import__('gc').collect()
 """
 
-INSTALL = _with_short_indents(f"""
+INSTALL = _with_short_indents("""
 class _smg:
-    import binascii, gc, os, time
-    models = {{}}
+    import binascii, gc, os
+    models = {}
     buffer = file = None
 
     def memory(*sizes):
@@ -61,19 +63,8 @@ class _smg:
             except TypeError:
                 return False
 
-    def unpack(data, packed):
-        data = _smg.binascii.a2b_base64(data)
-        if packed:
-            import deflate, io
-            data = deflate.DeflateIO(io.BytesIO(data), deflate.RAW, {WINDOW_BITS}).read()
-        return data
-
     def allocate(size):
         _smg.buffer = bytearray(size)
-
-    def fill(offset, data, packed):
-        data = _smg.unpack(data, packed)
-        memoryview(_smg.buffer)[offset:offset + len(data)] = data
 
     def create(name):
         folders = name.split('/')[:-1]
@@ -83,9 +74,6 @@ class _smg:
             except OSError:
                 pass
         _smg.file = open(name, 'wb')
-
-    def append(data, packed):
-        _smg.file.write(_smg.unpack(data, packed))
 
     def finish():
         file, _smg.file = _smg.file, None
@@ -139,29 +127,23 @@ class _smg:
         _smg.models[key] = _smg.module().Model(name or _smg.buffer)
         _smg.buffer = None
 
-    def write(model, index, offset, data):
-        data = _smg.binascii.a2b_base64(data)
-        _smg.models[model].inputs[index][offset:offset + len(data)] = data
+    def drop():
+        _smg.buffer = None
 
-    def run(model):
-        model = _smg.models[model]
-        start = _smg.time.ticks_us()
-        model.run()
-        print(_smg.time.ticks_diff(_smg.time.ticks_us(), start))
-        for output in model.outputs:
-            _smg.show(output)
+    def publish(key, name):
+        globals()[name] = _smg.models.pop(key)
 
-    def show(tensor):
-        for start in range(0, len(tensor), 768):
-            print(str(_smg.binascii.b2a_base64(tensor[start:start + 768]), 'ascii'), end='')
-        print('-')
+    def discard(name):
+        globals().pop(name, None)
+        _smg.gc.collect()
 
-try:
-    import deflate as _smg_deflate
-    del _smg_deflate
-    print(True)
-except ImportError:
-    print(False)
+    def resident(name):
+        blob = getattr(globals().get(name), '_blob', None)
+        return None if blob is None else _smg.digest((blob,))
+
+    def unload(key):
+        _smg.models.pop(key, None)
+        _smg.gc.collect()
 """)
 
 # Python 3 and MicroPython disagree on nothing here: a tuple of plain values, printed with repr.
@@ -185,11 +167,28 @@ del _smg_hello
 """
 
 
-def chunk_arguments(chunk: bytes, deflate: bool) -> str:
-    """`chunk` as the arguments (data, packed) of `fill` and `append`; deflated when that is shorter."""
-    packed = b""
-    if deflate:
-        compressor = zlib.compressobj(9, zlib.DEFLATED, -WINDOW_BITS)
-        packed = compressor.compress(chunk) + compressor.flush()
-    smaller = bool(packed) and len(packed) < len(chunk)
-    return f"{base64.b64encode(packed if smaller else chunk)!r},{smaller}"
+def service_source() -> list[str]:
+    """Code that defines the board's side of the link, to be executed in this order."""
+    return [_compact(_read(name)) for name in SERVICE_PARTS]
+
+
+def create_service(nonce: int) -> str:
+    """Code that makes `_smg.service`, whose frames are those of one session, and prints the board's platform."""
+    return (
+        f"_smg.service = _SmgService({nonce})\n"
+        "del _smg_read, _SmgFrames, _SmgService\n"
+        "print(__import__('sys').platform)"
+    )
+
+
+def _read(name: str) -> str:
+    for folder in (PACKAGE.parents[1] / "device" / "link", PACKAGE / "device" / "link"):
+        if (folder / name).is_file():
+            return (folder / name).read_text()
+    raise BoardError(f"this installation of smidgen lacks its file device/link/{name}: install it again")
+
+
+def _compact(code: str) -> str:
+    """Without comments and empty lines, which the board would have to read for nothing."""
+    lines = (re.sub(r"  # .*", "", line).rstrip() for line in code.splitlines())
+    return _with_short_indents("\n".join(line for line in lines if line and not line.lstrip().startswith("#")) + "\n")

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import ast
-import base64
+import struct
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smidgen.errors import BoardError, InputError
-from smidgen.link.board_helper import CHUNK_BYTES
 from smidgen.link.layout import BlobLayout, TensorLayout
+from smidgen.link.link import Operation
 
 Int8Array = NDArray[np.int8]
 
 
-class Execute(Protocol):
-    """Runs code on the board and returns what it printed."""
+# What a request to infer begins with: the model, a tensor or ALL_OUTPUTS, the last operator or one of the others.
+INFER_HEADER = struct.Struct("<Hhh")
+DURATION = struct.Struct("<I")  # what its result begins with, in microseconds
+ALL_OUTPUTS = ALL_OPERATORS = -1
+NO_OPERATOR = -2
 
-    def __call__(self, code: str, timeout: float | None = None) -> str: ...
+
+class Service(Protocol):
+    """The board's side of the link."""
+
+    def request(self, operation: Operation, body: bytes = b"", timeout: float | None = None) -> bytes: ...
+
+    def evaluate(self, expression: str, timeout: float | None = None) -> Any: ...
 
 
 class BoardModel:
@@ -28,12 +37,30 @@ class BoardModel:
     `last_microseconds` is the duration of the last `run`, measured on the board without any transfer.
     """
 
-    def __init__(self, execute: Execute, key: int, layout: BlobLayout) -> None:
-        self._execute = execute
+    def __init__(self, service: Service, key: int, layout: BlobLayout) -> None:
+        self._service = service
         self._key = key
         self._layout = layout
         self._last_inputs: tuple[Int8Array, ...] = ()
         self.last_microseconds: int | None = None
+
+    def __repr__(self) -> str:
+        def shapes(tensors: tuple[TensorLayout, ...]) -> str:
+            return ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors)
+
+        last = f", last run {self.last_microseconds:,} us" if self.last_microseconds is not None else ""
+        arena = f"arena {self._layout.arena_bytes:,} bytes"
+        return f"<BoardModel {shapes(self.inputs)} -> {shapes(self.outputs)}, {arena}{last}>"
+
+    @property
+    def key(self) -> int:
+        """Its number on the board."""
+        return self._key
+
+    @property
+    def freeing(self) -> str:
+        """The expression that frees the model's memory on the board; harmless when that has been done."""
+        return f"_smg.unload({self._key})"
 
     @property
     def inputs(self) -> tuple[TensorLayout, ...]:
@@ -49,14 +76,12 @@ class BoardModel:
         inputs: for each input tensor an int8 array with as many elements as it has, in any shape. Raises InputError
         (a ValueError) before anything is sent when they do not fit.
         """
-        code = f"{self._send_inputs(inputs)}_smg.run({self._key})"
-        lines = self._execute(code, timeout=timeout).splitlines()
-        self.last_microseconds = int(lines[0])
-        tensors = _decode_tensors(lines[1:])
-        return [
-            _shaped(data, output.shape, f"output {index}")
-            for index, (data, output) in enumerate(zip(tensors, self.outputs, strict=True))
-        ]
+        results = self._infer(self._input_bytes(inputs), ALL_OUTPUTS, ALL_OPERATORS, timeout)
+        arrays = []
+        for index, output in enumerate(self.outputs):
+            arrays.append(_shaped(results[: output.elements], output.shape, f"output {index}"))
+            results = results[output.elements :]
+        return arrays
 
     def predict(self, *inputs: NDArray[np.floating[Any]], timeout: float | None = None) -> list[NDArray[np.float32]]:
         """`run` on real numbers: quantizes the inputs and dequantizes the outputs with the blob's scales."""
@@ -77,14 +102,12 @@ class BoardModel:
             raise InputError(f"there is no tensor {index}: the model has 0 to {len(self._layout.tensors) - 1}")
         if not inputs and not self._last_inputs:
             raise InputError("no inputs: call run first, or give them")
-        code = self._send_inputs(inputs or self._last_inputs)
-        if index < len(self.inputs):  # a run uses up the inputs, so look before it
-            code += f"_smg.show(_smg.models[{self._key}].inputs[{index}])"
-        else:
+        last: int | None = NO_OPERATOR  # a run uses up the inputs, so look before it
+        if index >= len(self.inputs):
             last = self._layout.completed_by(index) if until is None else until
-            run = "" if last is None else f"_smg.models[{self._key}].run({last})\n"
-            code += f"{run}_smg.show(_smg.models[{self._key}].tensor({index}))"
-        (data,) = _decode_tensors(self._execute(code, timeout=timeout).splitlines())
+        data = self._infer(
+            self._input_bytes(inputs or self._last_inputs), index, NO_OPERATOR if last is None else last, timeout
+        )
         return _shaped(data, self._layout.tensors[index].shape, f"tensor {index}")
 
     def profile(self, timeout: float | None = None) -> list[tuple[int, str, tuple[int, ...], int, int]]:
@@ -92,15 +115,14 @@ class BoardModel:
 
         (index, operator, output shape, multiply-accumulates, microseconds) for every operator.
         """
-        code = self._send_inputs(self._last_inputs) if self._last_inputs else ""
-        return [
-            (index, name, tuple(shape), macs, microseconds)
-            for index, name, shape, macs, microseconds in self._value("profile()", code, timeout)
-        ]
+        inputs = self._input_bytes(self._last_inputs) if self._last_inputs else b""
+        header = INFER_HEADER.pack(self._key, ALL_OUTPUTS, ALL_OPERATORS)
+        rows = ast.literal_eval(self._service.request(Operation.PROFILE, header + inputs, timeout).decode())
+        return [(index, name, tuple(shape), macs, microseconds) for index, name, shape, macs, microseconds in rows]
 
     def selftest(self, timeout: float | None = None) -> int:
         """Run the blob's golden vectors on the board; how many. BoardError if a result differs, or there are none."""
-        return int(self._value("selftest()", timeout=timeout))
+        return int(self._value("selftest()", timeout))
 
     def top(self, count: int = 3) -> list[Any]:
         """The `count` best classes of the last run, as the board's `Model.top` gives them."""
@@ -108,37 +130,24 @@ class BoardModel:
 
     def close(self) -> None:
         """Free the model's memory on the board. May be called twice."""
-        self._execute(f"_smg.models.pop({self._key}, None)\n_smg.gc.collect()")
+        self._service.evaluate(self.freeing)
 
-    def _value(self, call: str, before: str = "", timeout: float | None = None) -> Any:
-        code = f"{before}print(repr(_smg.models[{self._key}].{call}))"
-        return ast.literal_eval(self._execute(code, timeout=timeout).strip())
+    def _value(self, call: str, timeout: float | None = None) -> Any:
+        return self._service.evaluate(f"_smg.models[{self._key}].{call}", timeout)
 
-    def _send_inputs(self, inputs: tuple[Int8Array, ...]) -> str:
-        """Fill the model's inputs. Returns code that writes the last piece: what uses the inputs goes with it."""
-        *pieces, last = self._input_code(inputs)
-        for piece in pieces:
-            self._execute(piece)
-        return last
+    def _infer(self, inputs: bytes, tensor: int, until: int, timeout: float | None) -> bytes:
+        body = INFER_HEADER.pack(self._key, tensor, until) + inputs
+        result = self._service.request(Operation.INFER, body, timeout)
+        if tensor == ALL_OUTPUTS:
+            (self.last_microseconds,) = DURATION.unpack_from(result)
+        return result[DURATION.size :]
 
-    def _input_code(self, inputs: tuple[Int8Array, ...]) -> list[str]:
-        """Code that fills the model's inputs, in pieces of at most CHUNK_BYTES."""
+    def _input_bytes(self, inputs: tuple[Int8Array, ...]) -> bytes:
         self._check_count(len(inputs))
         for index, (tensor, array) in enumerate(zip(self.inputs, inputs, strict=True)):
             _check_input(index, tensor, array)
         self._last_inputs = tuple(array.copy() for array in inputs)
-        pieces = [""]
-        room = CHUNK_BYTES
-        for index, array in enumerate(inputs):
-            data = array.tobytes()
-            for start in range(0, len(data), CHUNK_BYTES):
-                chunk = data[start : start + CHUNK_BYTES]
-                if len(chunk) > room:
-                    pieces.append("")
-                    room = CHUNK_BYTES
-                pieces[-1] += f"_smg.write({self._key},{index},{start},{base64.b64encode(chunk)!r})\n"
-                room -= len(chunk)
-        return pieces
+        return b"".join(array.tobytes() for array in inputs)
 
     def _check_count(self, count: int) -> None:
         if count != len(self.inputs):
@@ -152,19 +161,7 @@ def _check_input(index: int, tensor: TensorLayout, array: Int8Array) -> None:
         raise InputError(f"input {index} has {tensor.elements} elements (shape {list(tensor.shape)}), got {array.size}")
 
 
-def _decode_tensors(lines: list[str]) -> list[bytearray]:
-    """What `_smg.show` printed: lines of base64, each on its own, and a line "-" after every tensor."""
-    tensors, current = [], bytearray()
-    for line in lines:
-        if line == "-":
-            tensors.append(current)
-            current = bytearray()
-        else:
-            current += base64.b64decode(line)
-    return tensors
-
-
-def _shaped(data: bytearray, shape: tuple[int, ...], what: str) -> Int8Array:
+def _shaped(data: bytes, shape: tuple[int, ...], what: str) -> Int8Array:
     array = np.frombuffer(data, np.int8)
     expected = int(np.prod(shape))
     if array.size != expected:

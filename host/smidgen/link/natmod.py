@@ -15,6 +15,8 @@ from smidgen.errors import BoardError, InputError
 from smidgen.link.named_folder import named_folder
 
 FILE_NAME = "smidgen.mpy"
+LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' file system is not at "/"
+BOARD_FILE = LIBRARY + FILE_NAME
 PACKAGE = Path(__file__).resolve().parents[1]
 DIRECTORY_VARIABLE = "SMIDGEN_NATMOD_DIR"
 
@@ -28,6 +30,12 @@ ARM = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")  # each runs the
 
 # To be evaluated on a board; the arguments of `required_architecture`.
 IDENTITY = "(lambda i: (tuple(i.version[:3]), getattr(i, '_mpy', 0)))(__import__('sys').implementation)"
+
+
+def version_text(version: tuple[int | str, ...]) -> str:
+    """A board's `sys.implementation.version`, (1, 29, 0, "preview"), as people write it."""
+    number = ".".join(map(str, version[:3]))
+    return f"{number}-{version[3]}" if len(version) > 3 and version[3] else number
 
 
 def architecture(mpy: int) -> str | None:

@@ -5,16 +5,19 @@
         model = board.load("kws.smg")
         scores = model.run(samples)
 
-The session uses the raw REPL and one global name on the board, `_smg`. Closing it gives the board back with its prompt.
+The session uses one global name on the board, `_smg`. Code is run through the raw REPL; everything else goes over the
+binary link (link.py, docs/link.md). Closing the session gives the board back with its prompt.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import os
+import re
+import secrets
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -25,22 +28,27 @@ from smidgen.errors import BoardError, BoardReset, InputError
 from smidgen.link import board_helper, natmod
 from smidgen.link.board_model import BoardModel
 from smidgen.link.layout import BlobLayout, read_layout
+from smidgen.link.link import Link, LinkStatistics, Operation, Progress
+from smidgen.link.speed import Transfer, line_limit
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import (
-    VIRTUAL_BOARDS,
     ProcessBoard,
     VirtualPicoBoard,
     VirtualUnixBoard,
     create_virtual_board,
     is_virtual,
 )
+from smidgen.ports.names import default_port, resolve
 
-LIBRARY = "lib/"  # on every board's sys.path; relative, because some boards' file system is not at "/"
+LIBRARY = natmod.LIBRARY
 
 INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
+NO_SUCH_FILE = re.compile(r"ENOENT|\b2\b")
 HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
+# Bytes that a board's standard input holds, by sys.platform.
+INPUT_BUFFER_BYTES = {"rp2": 512, "qemu": 512, "linux": 4096}
+SMALLEST_INPUT_BUFFER_BYTES = 256  # of the others
 
 
 @dataclass(frozen=True)
@@ -56,38 +64,56 @@ class BoardInfo:
     smidgen_version: str | None  # None: not installed, or `smidgen_problem` says why it cannot be imported
     smidgen_problem: str | None
 
+    def __repr__(self) -> str:
+        """A few lines, as a notebook shows them."""
+        smidgen = self.smidgen_version or self.smidgen_problem or "not installed"
+        return (
+            f"{self.machine}, MicroPython {self.version}\n"
+            f"  native modules  {self.natmod_arch or 'not loaded by this firmware'}\n"
+            f"  heap            {self.free_bytes:,} of {self.heap_bytes:,} bytes free\n"
+            f"  smidgen         {smidgen}"
+        )
 
-def connect(port: str, *, timeout: float | None = None, baudrate: int = 115200, heap_bytes: int | None = None) -> Board:
-    """A session with the board on `port`: the path of a serial port, or the name of a virtual board.
 
-    timeout: seconds without a byte from the board after which it counts as hung; None: 10 for a board on a cable, more
-    for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted. Raises
-    BoardError when the board cannot be reached.
+@dataclass(frozen=True)
+class Removal:
+    """What `Board.uninstall` did. folder: removed because it was empty; None if it stays.
+
+    other_version: of a smidgen that can still be imported, because it lies elsewhere or is built into the firmware.
     """
+
+    file: str
+    removed: bool  # False: there was no such file
+    folder: str | None
+    other_version: str | None
+
+
+def connect(
+    port: str | None = None, *, timeout: float | None = None, baudrate: int = 115200, heap_bytes: int | None = None
+) -> Board:
+    """A session with the board on `port`, to be used in a `with` statement or closed.
+
+    port: "auto" (the only board that is plugged in), "id:SERIAL" (the one with this USB serial number), the path of a
+    serial port, an address (socket://HOST:PORT, rfc2217://HOST:PORT), or a virtual board ("sim:unix"). None: what the
+    environment variable SMIDGEN_PORT says, else "auto".
+    timeout: seconds without a byte from the board after which it counts as hung; None: 10 for a board on a cable, more
+    for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted.
+    Raises BoardError when the board cannot be reached, InputError when `port` cannot be a port or is not the only one.
+    """
+    port = resolve(default_port() if port is None else port)
     if not is_virtual(port):
         if heap_bytes is not None:
             raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
-        if _is_no_port(port):
-            raise InputError(
-                f"there is no port {port!r}: give the path of a serial port, such as /dev/ttyACM0, "
-                f"or a virtual board: {', '.join(VIRTUAL_BOARDS)}"
-            )
         # Behind a PTY there is a virtual board that another program serves, and nobody says which.
         slowness = VirtualPicoBoard.slowness if _is_pty(port) else 1.0
-        return _open(port, _patience(slowness, timeout), baudrate, None)
+        return _open(port, slowness, timeout, baudrate, None)
     virtual = create_virtual_board(port, heap_bytes)
     virtual.start()
     try:
-        return _open(virtual.port, _patience(virtual.slowness, timeout), baudrate, virtual)
+        return _open(virtual.port, virtual.slowness, timeout, baudrate, virtual)
     except BaseException:
         virtual.close()
         raise
-
-
-def _is_no_port(port: str) -> bool:
-    """Whether it cannot even be a port that is not plugged in. Windows has ports without a path, such as COM3."""
-    path = Path(port)
-    return os.name == "posix" and "/" not in port and (not path.exists() or path.is_dir())
 
 
 def _is_pty(port: str) -> bool:
@@ -99,31 +125,36 @@ def _patience(slowness: float, timeout: float | None) -> Patience:
     return patience if timeout is None else replace(patience, silence=timeout)
 
 
-def _open(port: str, patience: Patience, baudrate: int, virtual: ProcessBoard | None) -> Board:
-    repl = RawRepl(port, patience, baudrate, lambda: virtual.failure if virtual else None)
+def _open(port: str, slowness: float, timeout: float | None, baudrate: int, virtual: ProcessBoard | None) -> Board:
+    repl = RawRepl(port, _patience(slowness, timeout), baudrate, lambda: virtual.failure if virtual else None)
     try:
         repl.enter()
     except BaseException:
         repl.close()
         raise
-    return Board(repl, virtual)
+    return Board(repl, virtual, slowness)
 
 
 class Board:
     """Made by `connect`. A context manager; `close` may be called twice."""
 
-    def __init__(self, repl: RawRepl, virtual: ProcessBoard | None = None) -> None:
+    def __init__(self, repl: RawRepl, virtual: ProcessBoard | None = None, slowness: float = 1.0) -> None:
         self._repl = repl
+        self._slowness = slowness
         self._virtual = virtual
-        self._helper = False  # `_smg` is on the board
-        self._deflate = False
+        self._link: Link | None = None  # None: `_smg` is not on the board
         self._models = 0
+        self._last_transfer: Transfer | None = None
         self._closed = False
 
     @property
     def port(self) -> str:
         """Path of the serial port; of the PTY for a virtual board."""
         return self._repl.port
+
+    def __repr__(self) -> str:
+        name = f"{self._virtual.name} on {self.port}" if self._virtual else self.port
+        return f"<Board {name}{', closed' if self._closed else ''}>"
 
     def __enter__(self) -> Board:
         return self
@@ -154,6 +185,7 @@ class Board:
     def _hand_back(self) -> None:
         try:
             if not self._repl.hung:
+                self._end_service()
                 self._repl.execute(board_helper.REMOVE, min(self._repl.patience.closing, self._repl.timeout))
         finally:
             self._repl.leave()
@@ -161,33 +193,58 @@ class Board:
     def exec(self, code: str, timeout: float | None = None) -> str:
         """Run code on the board; what it printed, with plain line ends. Raises BoardError, BoardTimeout, BoardReset."""
         try:
+            self._end_service()
             output = self._repl.execute(code, timeout)
         except BoardReset:
-            self._helper = False
+            self._link = None
             raise
         except BoardError as error:
-            if self._helper and str(error) == HELPER_IS_GONE:
-                self._helper = False
+            if self._link and str(error) == HELPER_IS_GONE:
+                self._link = None
                 raise BoardReset(f"the board on {self.port} was reset: load the model again") from error
             raise
         return output.decode(errors="replace").replace("\r\n", "\n")
 
     def eval(self, expression: str, timeout: float | None = None) -> Any:
         """Value of an expression made of literals: numbers, strings, bytes, lists, tuples, dicts, None, booleans."""
-        text = self.exec(f"print(repr({expression}))", timeout)
+        return _literal(expression, self.exec(f"print(repr({expression}))", timeout))
+
+    def request(
+        self,
+        operation: Operation,
+        body: bytes = b"",
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """One request over the binary link, which is started if need be: the result. See docs/link.md, section 5."""
+        link = self._start_link()
         try:
-            return ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError):
-            raise InputError(f"the value of {expression} on the board is no literal: {text.strip()}") from None
+            return link.request(operation, body, timeout, progress)
+        except BoardReset:
+            self._link = None
+            raise
+
+    def evaluate(self, expression: str, timeout: float | None = None) -> Any:
+        """What `eval` does, over the binary link; what the expression prints is lost."""
+        text = self.request(Operation.EVALUATE, expression.encode(), timeout)
+        return _literal(expression, text.decode(errors="replace"))
+
+    @property
+    def last_transfer(self) -> Transfer | None:
+        """The last blob or file that was sent."""
+        return self._last_transfer
+
+    @property
+    def link_statistics(self) -> LinkStatistics:
+        """Of the binary link; zeros if it was not used."""
+        return self._link.statistics if self._link else LinkStatistics()
 
     def hello(self) -> BoardInfo:
         self._collect()
         text = self.exec(board_helper.HELLO)
         version, machine, platform, mpy, free_bytes, used_bytes, smidgen_version, problem = ast.literal_eval(text)
-        number = ".".join(map(str, version[:3]))
-        suffix = f"-{version[3]}" if len(version) > 3 and version[3] else ""
         return BoardInfo(
-            version=number + suffix,
+            version=natmod.version_text(version),
             machine=machine,
             platform=platform,
             natmod_arch=natmod.architecture(mpy),
@@ -206,22 +263,49 @@ class Board:
             return self._put_file(name, data, progress)
 
     def _put_file(self, name: str, data: bytes, progress: Progress | None) -> bool:
-        self._install_helper()
-        if self._matches(self.eval(f"_smg.file_digest({name!r})"), data):
+        if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
             return False
         self._require_storage(name, len(data))
         temporary = name + ".part"
         try:
-            self.exec(f"_smg.create({temporary!r})")
-            for _, arguments in self._chunks(data, progress):
-                self.exec(f"_smg.append({arguments})")
-            self.exec("_smg.finish()")
-            if not self._matches(self.eval(f"_smg.file_digest({temporary!r})"), data):
+            self.evaluate(f"_smg.create({temporary!r})")
+            self._transfer(Operation.APPEND, data, progress)
+            self.evaluate("_smg.finish()")
+            if not self._matches(self.evaluate(f"_smg.file_digest({temporary!r})"), data):
                 raise BoardError(f"{name} did not arrive intact on the board: its hash is wrong; try again")
-            self.exec(f"_smg.os.rename({temporary!r},{name!r})")
+            self.evaluate(f"_smg.os.rename({temporary!r},{name!r})")
         except BaseException:  # a Ctrl-C leaves no half a file either
             self._try(f"_smg.abandon({temporary!r})")
             raise
+        return True
+
+    def _transfer(self, operation: Operation, data: bytes, progress: Progress | None) -> None:
+        start = time.perf_counter()
+        self.request(operation, data, progress=progress)
+        seconds = time.perf_counter() - start
+        self._last_transfer = Transfer(len(data), seconds, line_limit(self.port, self._repl.baudrate))
+
+    def put_blob(self, name: str, data: bytes, progress: Progress | None = None) -> bool:
+        """`put_file` for a model. Raises BoardError, too, when the board has not the RAM that it needs there."""
+        layout = read_layout(data)
+        with self._enough_memory(f"copy {name}"):
+            self._start_link()
+            if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
+                return False
+        self._require_memory(data, layout)
+        return self.put_file(name, data, progress)
+
+    def put_model(self, data: bytes, name: str, progress: Progress | None = None) -> bool:
+        """Load a blob into RAM as the global `name` of the board's prompt, where it stays when the session ends.
+
+        False if it holds the same blob already. Another model there is freed first when there is no room for both.
+        """
+        with self._enough_memory("load a model"):
+            self._start_link()
+        if self._matches(self.evaluate(f"_smg.resident({name!r})"), data):
+            return False
+        model = self._load(data, read_layout(data), None, progress, f"_smg.discard({name!r})")
+        self.evaluate(f"_smg.publish({model}, {name!r})")
         return True
 
     def install(self, mpy_path: str | Path | None = None, progress: Progress | None = None) -> bool:
@@ -236,61 +320,120 @@ class Board:
         with self._enough_memory("install smidgen"):
             written = self._put_file(LIBRARY + natmod.FILE_NAME, data, progress)
             self._refuse_shadows()
-            # A version imported before would be used on.
-            self.exec("_smg.forget()")
+            if written:
+                # A version imported before would be used on. Its native code stays in memory until the board is reset.
+                self.evaluate("_smg.forget()")
         return written
 
+    def uninstall(self) -> Removal:
+        """Remove the smidgen.mpy that `install` puts on a board, and its folder if that is empty then.
+
+        A model that is loaded keeps its memory until the session ends; no other can be loaded after this.
+        """
+        with self._enough_memory("uninstall smidgen"):
+            folder = LIBRARY.rstrip("/")
+            removed = self._removed(f"__import__('os').remove({natmod.BOARD_FILE!r})")
+            empty = removed and not self.eval(f"__import__('os').listdir({folder!r})")
+            if empty:
+                self.exec(f"__import__('os').rmdir({folder!r})")
+            self.exec("__import__('sys').modules.pop('smidgen', None)")
+            return Removal(natmod.BOARD_FILE, removed, folder if empty else None, self.hello().smidgen_version)
+
+    def _removed(self, code: str) -> bool:
+        """Run code that removes a file; False if there was none."""
+        try:
+            self.exec(code)
+        except BoardError as error:
+            if not str(error).startswith("OSError") or not NO_SUCH_FILE.search(str(error)):
+                raise
+            return False
+        return True
+
     def load(
-        self, blob: bytes | str | Path, ram: bool = True, name: str = "model.smg", progress: Progress | None = None
+        self,
+        blob: bytes | str | Path,
+        ram: bool = True,
+        name: str = "model.smg",
+        progress: Progress | None = None,
+        replaces: BoardModel | None = None,
     ) -> BoardModel:
         """Load a blob, given as bytes or as a file here: into the board's RAM, or (ram=False) into its file `name`.
 
+        replaces: a model that is not needed any more; it is freed first if there is no room for both, else afterwards.
         Raises BoardError before any of it is sent when it does not fit. A file takes RAM as well, unless the board's
         file system is memory-mapped (ROMFS) and the file is there already.
         """
         data = blob if isinstance(blob, bytes) else read_file(Path(blob))
         layout = read_layout(data)
+        discard = replaces.freeing if replaces else None
+        return BoardModel(self, self._load(data, layout, None if ram else name, progress, discard), layout)
+
+    def _load(
+        self, data: bytes, layout: BlobLayout, name: str | None, progress: Progress | None, discard: str | None
+    ) -> int:
+        """The key in `_smg.models`. name: of a file, or None. discard: expression that frees the model before it."""
         with self._enough_memory("load a model"):
-            self._install_helper()
+            self._start_link()
         self._require_smidgen()
-        if not ram:
-            self._require_memory(data, layout, self._is_mapped(name, data))
+        if name is not None:
+            self._require_memory(data, layout, self._is_mapped(name, data), discard)
             self.put_file(name, data, progress)
         key = self._models
         self._models += 1
         with self._room_for(data, layout):
-            if ram:
-                self._require_memory(data, layout)
+            if name is None:
+                self._require_memory(data, layout, False, discard)
                 self._fill_buffer(data, progress)
             self._collect()
-            self.exec(f"_smg.load({key}{'' if ram else ', ' + repr(name)})")
-        return BoardModel(self.exec, key, layout)
+            self.evaluate(f"_smg.load({key}{'' if name is None else ', ' + repr(name)})")
+        if discard:
+            self.evaluate(discard)
+        return key
+
+    def release(self, model: BoardModel, name: str) -> None:
+        """Leave `model` on the board as its global `name`, and nothing else of this session. `model` is closed then."""
+        self.exec(f"{name} = _smg.models.pop({model.key})")
+        self.exec(board_helper.REMOVE)
+        self._link = None
+
+    def friendly_prompt(self) -> RawRepl:
+        """The line with the board's friendly prompt showing, to receive from and send to; ends with the next `exec`."""
+        self._end_service()
+        self._repl.lend()
+        return self._repl
 
     def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
         self._collect()
-        self.exec(f"_smg.allocate({len(data)})")
-        for offset, arguments in self._chunks(data, progress):
-            self.exec(f"_smg.fill({offset},{arguments})")
-        if not self._matches(self.eval("_smg.digest((_smg.buffer,))"), data):
+        self.evaluate(f"_smg.allocate({len(data)})")
+        self._transfer(Operation.FILL, data, progress)
+        if not self._matches(self.evaluate("_smg.digest((_smg.buffer,))"), data):
             raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
 
-    def _require_memory(self, data: bytes, layout: BlobLayout, mapped: bool = False) -> None:
-        """Refuse a model that the board has no memory for. mapped: the blob stays where it is."""
-        sizes = [] if mapped else [len(data)]
-        free, fits = self.eval(f"_smg.memory(*{[*sizes, layout.arena_bytes]})")
+    def _require_memory(
+        self, data: bytes, layout: BlobLayout, mapped: bool = False, discard: str | None = None
+    ) -> None:
+        """Refuse a model that the board has no memory for, even without the one that it may discard.
+
+        mapped: the blob stays where it is.
+        """
+        sizes = [*([] if mapped else [len(data)]), layout.arena_bytes]
+        free, fits = self.evaluate(f"_smg.memory(*{sizes})")
+        if not fits and discard:
+            self.evaluate(discard)
+            free, fits = self.evaluate(f"_smg.memory(*{sizes})")
         if not fits:
             raise BoardError(self._does_not_fit(0 if mapped else len(data), layout, free))
 
     def _is_mapped(self, name: str, data: bytes) -> bool:
         """Whether the board has this file already, in memory-mapped flash."""
         try:
-            mapped = bool(self.eval(f"_smg.mapped({name!r})"))
+            mapped = bool(self.evaluate(f"_smg.mapped({name!r})"))
         except BoardError:
             return False  # no such file
-        return mapped and self._matches(self.eval(f"_smg.file_digest({name!r})"), data)
+        return mapped and self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data)
 
     def _require_storage(self, name: str, size: int) -> None:
-        free = self.eval(f"_smg.storage({name!r})")
+        free = self.evaluate(f"_smg.storage({name!r})")
         if free is not None and size > free:
             raise BoardError(
                 f"{name} does not fit on the board: it has {size} bytes, and the file system {free} bytes free "
@@ -303,7 +446,7 @@ class Board:
         try:
             yield
         except BaseException as error:
-            self._try("_smg.buffer = None")
+            self._try("_smg.drop()")
             if not _is_memory_error(error):
                 raise
             raise BoardError(self._does_not_fit(len(data), layout, self._free_bytes())) from error
@@ -345,29 +488,44 @@ class Board:
         return "reset the board, take a smaller model, or put the blob into memory-mapped flash"
 
     def _collect(self) -> None:
-        """To be called before the board allocates what stays, in an exec of its own: without it that lands behind
+        """To be called before the board allocates what stays, in a request of its own: without it that lands behind
         all garbage of the session so far, in the middle of the heap, and leaves no large piece free."""
-        self.exec("__import__('gc').collect()")
+        if self._link and self._link.running:
+            self.evaluate("_smg.gc.collect()")
+        else:
+            self.exec("__import__('gc').collect()")
 
-    def _chunks(self, data: bytes, progress: Progress | None) -> Iterator[tuple[int, str]]:
-        """Offset and encoded arguments of every chunk; reports a chunk when the next is asked for."""
-        for offset in range(0, len(data), board_helper.CHUNK_BYTES):
-            chunk = data[offset : offset + board_helper.CHUNK_BYTES]
-            yield offset, board_helper.chunk_arguments(chunk, self._deflate)
-            if progress:
-                progress(offset + len(chunk), len(data))
-
-    def _install_helper(self) -> None:
-        if not self._helper:
+    def _start_link(self) -> Link:
+        """The service is sent to the board once; it is started when it has the first request."""
+        if not self._link:
             self._collect()
-            self._deflate = self.exec(board_helper.INSTALL).strip() == "True"
-            self._helper = True
+            self.exec(board_helper.INSTALL)
+            for code in board_helper.service_source():
+                self._define(code)
+            nonce = secrets.randbits(32)
+            platform = self.exec(board_helper.create_service(nonce)).strip()
+            buffer = INPUT_BUFFER_BYTES.get(platform, SMALLEST_INPUT_BUFFER_BYTES)
+            self._link = Link(self._repl, nonce, buffer, self._slowness)
+        return self._link
+
+    def _define(self, code: str) -> None:
+        """Not every firmware can compile to machine code."""
+        try:
+            self.exec(code)
+        except BoardError as error:
+            if not str(error).startswith("SyntaxError"):
+                raise
+            self.exec(code.replace(board_helper.NATIVE_CODE, ""))
+
+    def _end_service(self) -> None:
+        if self._link:
+            self._link.leave()
 
     def _require_smidgen(self) -> None:
         self._collect()
         try:
             with self._enough_memory("import smidgen"):
-                self.exec("_smg.module()")
+                self.evaluate("bool(_smg.module())")
         except BoardError as error:
             if str(error).startswith("ImportError"):
                 raise BoardError(f"smidgen is not installed on the board on {self.port}: install it first") from error
@@ -380,11 +538,11 @@ class Board:
 
     def _refuse_shadows(self) -> None:
         """A smidgen in the root would be imported instead of the one in lib/."""
-        present = self.eval("_smg.os.listdir()")
+        present = self.evaluate("_smg.os.listdir()")
         for shadow in ("smidgen.py", "smidgen.mpy", "smidgen"):
             if shadow in present:
                 raise BoardError(f"the board's own {shadow} hides {LIBRARY}{natmod.FILE_NAME}: remove it")
-        if "smidgen.py" in self.eval(f"_smg.os.listdir({str(PurePosixPath(LIBRARY))!r})"):
+        if "smidgen.py" in self.evaluate(f"_smg.os.listdir({str(PurePosixPath(LIBRARY))!r})"):
             raise BoardError(f"the board's own {LIBRARY}smidgen.py hides {LIBRARY}{natmod.FILE_NAME}: remove it")
 
     def _matches(self, digest: str | int | None, data: bytes) -> bool:
@@ -393,11 +551,18 @@ class Board:
             return digest & 0xFFFFFFFF == zlib.crc32(data)
         return digest == hashlib.sha256(data).hexdigest()
 
-    def _try(self, code: str) -> None:
+    def _try(self, expression: str) -> None:
         try:
-            self.exec(code)
+            self.evaluate(expression)
         except BoardError:
             pass  # cleaning up after an error that is reported already
+
+
+def _literal(expression: str, text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        raise InputError(f"the value of {expression} on the board is no literal: {text.strip()}") from None
 
 
 def _is_memory_error(error: BaseException) -> bool:

@@ -1,7 +1,7 @@
 """MicroPython's raw REPL over a serial port: run code on the board, get its output or its exception.
 
 This is smidgen's own client, on pyserial, and not mpremote's `SerialTransport`: that one reads byte by byte (30 kB of
-output take it 240 ms on `sim:unix`, 1.5 ms here: `python tests/boards/measure_link.py`), sleeps 10 ms on a USB port
+output take it 240 ms on `sim:unix`, 1.5 ms here: `python tests/boards/measure_repl.py`), sleeps 10 ms on a USB port
 whenever nothing has arrived yet, writes to standard output when something is wrong, has no way to say what a hung
 board sent last, and is announced to change. The protocol stands in MicroPython's documentation, "The MicroPython
 REPL", and has been the same since raw paste came with 1.14; firmware without raw paste is served too.
@@ -17,6 +17,7 @@ import serial
 
 from smidgen.errors import BoardError, BoardReset, BoardTimeout
 from smidgen.link.last_output import printable
+from smidgen.link.opening import open_port
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D = b"\x01", b"\x02", b"\x03", b"\x04"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -29,6 +30,7 @@ BANNER_END = b'Type "help()" for more information.\r\n>>> '
 AFTER_RESET = (BANNER_END, BANNER_END + b"\r\n" + FRIENDLY_PROMPT, RAW_PROMPT)
 
 POLL_SECONDS = 0.1  # how often a silent line is checked for a time-out or a dead board
+LAUNCHED_POLL_SECONDS = 0.01  # the same for code that was launched, whose frames may have to be sent again
 PLAIN_CHUNK_BYTES = 256  # without raw paste there is no flow control: this much, then a pause
 PLAIN_PAUSE_SECONDS = 0.01
 KEPT_BYTES = 2000  # of the last output
@@ -78,12 +80,7 @@ class RawRepl:
         self._hung = False  # it has not answered Ctrl-C either
         self._received = bytearray()  # arrived and not taken yet
         self._last = bytearray()  # what arrived since the last command began
-        try:
-            self._serial = serial.Serial(
-                port, baudrate, timeout=POLL_SECONDS, write_timeout=self.timeout, exclusive=True
-            )
-        except (serial.SerialException, OSError) as error:
-            raise BoardError(_cannot_open(port, error)) from error
+        self._serial = open_port(port, baudrate, POLL_SECONDS, write_timeout=self.timeout)
 
     def enter(self, timeout: float | None = None) -> None:
         """Stop whatever runs on the board and take over its REPL. Does not reset the board."""
@@ -99,6 +96,23 @@ class RawRepl:
             while self._receive() and time.monotonic() < deadline:
                 pass
         self._drop_input()
+
+    def enter_if_idle(self) -> bool:
+        """Take over the REPL only if the board shows its prompt; False if it does not answer as a prompt would.
+
+        Nothing is interrupted: Enter gives a prompt, and Ctrl-B the banner, also where somebody left the raw REPL open.
+        A program that runs gets these two bytes if it reads its input, else the prompt after it does.
+        """
+        self._write(b"\r" + CTRL_B)
+        deadline = time.monotonic() + self.patience.attempt
+        while BANNER_END not in self._received:
+            self._receive()
+            if time.monotonic() >= deadline:
+                return False
+        self._write(CTRL_A)
+        self._read_until(RAW_PROMPT, self.timeout)
+        self._drop_input()
+        return True
 
     def resynchronise(self) -> None:
         """Back to the raw prompt, if the last exchange did not end: Ctrl-C on this computer can come anywhere in it."""
@@ -146,9 +160,54 @@ class RawRepl:
             raise BoardError(lines[-1], "\n".join(lines[:-1]))
         return output
 
+    def launch(self, code: str) -> None:
+        """Run `code`, which talks to the computer by itself: with `send` and `receive`, until `landed`."""
+        self.resynchronise()
+        self._last.clear()
+        self._exchanging = True
+        self._notice_reset()
+        self._send(code.encode(), self.timeout)
+        self._serial.timeout = LAUNCHED_POLL_SECONDS
+
+    def send(self, data: bytes) -> None:
+        """To the code that was launched, or to whoever answers at the prompt that was lent."""
+        self._write(data)
+
+    def receive(self) -> bytes:
+        """What has come from there; nothing if nothing comes for LAUNCHED_POLL_SECONDS (at a prompt: POLL_SECONDS).
+
+        Raises BoardError when the board is gone.
+        """
+        self._receive()
+        data = self._take(len(self._received))
+        self._last.clear()
+        return data
+
+    @property
+    def baudrate(self) -> int:
+        return int(self._serial.baudrate)
+
+    def seconds_on_the_wire(self, count: int) -> float:
+        """How long a UART takes for so many bytes, of ten bits each; USB is faster."""
+        return 10 * count / self.baudrate
+
+    def landed(self, *, at_prompt: bool) -> None:
+        """The code that was launched has ended, or is given up. at_prompt: the raw prompt has been received."""
+        self._serial.timeout = POLL_SECONDS
+        self._exchanging = not at_prompt
+
+    def reset_error(self, output: bytes) -> BoardReset:
+        """`output`: what the board sent last."""
+        self._last[:] = output
+        return self._reset()
+
+    def silence_error(self, timeout: float, output: bytes) -> BoardTimeout:
+        self._last[:] = output
+        return self._silence("fell silent", timeout)
+
     def _notice_reset(self) -> None:
         """Nothing comes unasked from a raw REPL, but from a board that was reset since the last exchange."""
-        if self._is_waiting():
+        if self.is_waiting():
             self._receive()
         if self._says_reset():
             raise self._reset()
@@ -163,6 +222,11 @@ class RawRepl:
         self._write(CTRL_C + CTRL_B)
         if not self._hung:
             self._read_until(FRIENDLY_PROMPT, min(self.patience.closing, self.timeout))
+
+    def lend(self) -> None:
+        """Show the friendly prompt to whoever uses `receive` and `send`; the next `execute` takes the board back."""
+        self.leave()
+        self._exchanging = True
 
     def close(self) -> None:
         self._serial.close()
@@ -201,7 +265,7 @@ class RawRepl:
         self._forget_handshake()
         granted, sent = window, 0
         while sent < len(code):
-            while granted == 0 or self._received or self._is_waiting():
+            while granted == 0 or self._received or self.is_waiting():
                 if self._read_grant(timeout) == CTRL_D:
                     self._write(CTRL_D)  # it has seen enough (a syntax error), and says why after this
                     return
@@ -281,7 +345,7 @@ class RawRepl:
         del self._received[:count]
         return data
 
-    def _is_waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether bytes have arrived that were not received yet."""
         try:
             return bool(self._serial.in_waiting)
@@ -335,16 +399,3 @@ class RawRepl:
 
     def _gone(self, error: Exception) -> BoardError:
         return BoardError(self._failure() or f"the board on {self.port} is gone: {error}; check the cable")
-
-
-def _cannot_open(port: str, error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, PermissionError) or "Permission denied" in text:
-        advice = "you may not use it; on Linux add yourself to its group (often dialout) and log in again"
-    elif "No such file" in text or "FileNotFoundError" in text:
-        advice = "there is no such port; plug the board in, or use sim:unix"
-    elif "exclusively lock" in text or "busy" in text.lower():
-        advice = "another program has it open; close that one first"
-    else:
-        advice = text
-    return f"cannot open {port}: {advice}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smidgen.network import Kind, Network, WeightedOperator
-from smidgen.plan.band import Band
+from smidgen.plan.band import Band, is_pointwise
 from smidgen.plan.execution import Execution
 from smidgen.plan.kernels import resident_room
 from smidgen.plan.thumb_code import CompiledBlock, compiled_blocks, is_fast
@@ -41,12 +41,12 @@ class PairSteps:
         taps = int(self.operator.weights.shape[1])
         groups = self.band.kernel[0] * -(-self.band.kernel[1] * self.band.channels // _GROUP_WORDS)
         pairs = self.band.pairs * self.band.output_width
-        lone = 1 if self.band.output_width == 1 and self.band.output_height % 2 and self.band.pairs > 1 else 0
+        rows = self._rows_of_pairs(execution.tile)
         for number, (block, times) in enumerate(zip(self.compiled, compilations, strict=True)):
             first = number * channels
             count = min(channels, self.operator.channels - first)
-            steps["channels run over a block"] += blocks + lone
-            steps["row of pairs"] += 1 if self.band.output_width == 1 else self.band.pairs
+            steps["channels run over a block"] += blocks
+            steps["row of pairs"] += rows
             if times == 0:
                 steps[f"{name}: product without compiled weights"] += pairs * taps * count
                 steps[f"{name}: output without compiled weights"] += 2 * pairs * count
@@ -74,7 +74,8 @@ class PairSteps:
         room = self._room(execution)
         if resident_room(self.compiled) <= room:
             return 1.0
-        return -(-self.band.pairs // execution.tile) + (self._tried(room) + 1) / len(self.compiled)
+        blocks, channels = -(-self.band.pairs // execution.tile), len(self.compiled)
+        return blocks - (blocks - 1) / channels + (self._tried(room) + 1) / channels
 
     @cached_property
     def band(self) -> Band:
@@ -90,7 +91,8 @@ class PairSteps:
         if not is_fast(int(multipliers[channel % len(multipliers)]), int(shifts[channel % len(shifts)])):
             return "by call"
         zero_point = self.network.tensors[self.operator.output].zero_point
-        return "positive" if zero_point == self.operator.activation_min < 0 else "signed"
+        limits = zero_point, self.operator.activation_min, self.operator.activation_max
+        return "positive" if limits == (-128, -128, 127) else "signed"
 
     @property
     def _channels_of_blocks(self) -> int:
@@ -120,11 +122,30 @@ class PairSteps:
         tried = self._tried(room)
         if tried == len(self.compiled):
             return [1] * tried
-        return [blocks + (number < tried) if block.room <= room else 0 for number, block in enumerate(self.compiled)]
+        kept = Counter(-later % len(self.compiled) for later in range(1, blocks))  # from the block of rows before it
+        return [
+            blocks + (number < tried) - kept[number] if block.room <= room else 0
+            for number, block in enumerate(self.compiled)
+        ]
+
+    def _rows_of_pairs(self, tile: int) -> int:
+        """Rows of all blocks. Of a column a block is one, unless its last pair has no second pixel."""
+        band = self.band
+        if band.output_width != 1:
+            return band.pairs
+        blocks = -(-band.pairs // tile)
+        if band.output_height % 2 == 0 or is_pointwise(self.operator):
+            return blocks
+        return blocks - 1 + band.pairs - (blocks - 1) * tile
 
     def _gather(self, steps: Counter[str], tile: int, blocks: int) -> None:
         band = self.band
         turns = self.operator.channels if self.operator.kind == Kind.DEPTHWISE_CONV_2D else 1
+        steps["block gathered"] += turns * blocks
+        if is_pointwise(self.operator):
+            steps["word gathered"] += turns * band.pairs * band.row_words
+            steps["row gathered"] += turns * blocks
+            return
         upper, lower = self._rows_of_words(tile)
         inside = int(np.count_nonzero((upper >= 0) & (lower < band.input_height)))
         values = self._row_values
@@ -135,7 +156,6 @@ class PairSteps:
         steps["row at an edge gathered"] += turns * (len(upper) - inside)
         steps["word kept for the next block"] += turns * (blocks - 1) * kept * band.row_words
         steps["word preset with padding"] += band.row_words * band.rows(tile)
-        steps["block gathered"] += turns * blocks
 
     def _rows_of_words(self, tile: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The two input rows of every row of words that is gathered, which may lie outside the input."""

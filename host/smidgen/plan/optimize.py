@@ -16,7 +16,7 @@ from smidgen.network import Network, WeightedOperator
 from smidgen.plan.cost import cost_model
 from smidgen.plan.execution import Execution, executions
 from smidgen.plan.planner import Plan, plan_prepared, prepare
-from smidgen.plan.weights import WeightPlan, plan_weights
+from smidgen.plan.weights import Coding, WeightPlan, plan_weights
 
 
 class Goal(str, Enum):
@@ -30,9 +30,9 @@ class Goal(str, Enum):
 
 CYCLES_PER_BLOB_BYTE = 300  # what a byte of weights must save to be spent by BALANCED
 # What one percent more RAM must save, in percent of cycles and blob together, to be spent by BALANCED.
-RAM_WEIGHT = 0.75
+RAM_WEIGHT = 0.85
 SMALL_RAM_WEIGHT = 0.05  # of the first SMALL_RAM_BYTES, which every board has
-SMALL_RAM_BYTES = 8192
+SMALL_RAM_BYTES = 12_000
 
 _COARSE, _FINE = 1.1, 1.02  # from one limit that is tried to the next
 _UNLIMITED = 1 << 20
@@ -81,10 +81,14 @@ def choose_plan(network: Network, goal: Goal, budget: Budget) -> Candidate:
 
 @dataclass
 class Chooser:
-    """Compares plans of one network, for several goals. `budget` may be changed."""
+    """Compares plans of one network, for several goals. `budget` may be changed.
+
+    coding: of all weights; None: what is best for a goal.
+    """
 
     network: Network
     budget: Budget
+    coding: Coding | None = None
     _costs: dict[tuple[int, int, int, int, bytes], float] = field(default_factory=dict)
     _weights: dict[frozenset[int], tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
     _candidates: dict[tuple[int, frozenset[int]], Candidate] = field(default_factory=dict)
@@ -121,7 +125,7 @@ class Chooser:
     def _with_limit(self, goal: Goal, limit: int) -> Iterable[Candidate]:
         coded = self._candidate(limit, frozenset())
         yield coded
-        if goal is Goal.SIZE:
+        if goal is Goal.SIZE or self.coding is not None:
             return
         raw = self._candidate(limit, self._weighted)
         yield raw
@@ -137,7 +141,7 @@ class Chooser:
     def _candidate(self, limit: int, raw: frozenset[int]) -> Candidate:
         if (limit, raw) not in self._candidates:
             if raw not in self._weights:
-                self._weights[raw] = plan_weights(self.network, raw=raw)
+                self._weights[raw] = plan_weights(self.network, self.coding or "smallest", raw)
             plan = plan_prepared(self.network, *self._weights[raw], limit)
             size = sum(self.weight_bytes(plan, index) for index in self._weighted)
             used = {weight.table for weight in plan.weights.values()} - {None}

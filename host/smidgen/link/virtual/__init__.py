@@ -12,6 +12,7 @@ from smidgen.errors import InputError
 from smidgen.link.virtual.pico import VirtualPicoBoard
 from smidgen.link.virtual.process_board import ProcessBoard
 from smidgen.link.virtual.qemu import VirtualCortexM3Board, VirtualCortexM4Board, VirtualRiscvBoard
+from smidgen.link.virtual.sensors import VirtualSensor
 from smidgen.link.virtual.unix import DEFAULT_HEAP_BYTES, VirtualUnixBoard
 
 PREFIX = "sim:"
@@ -20,6 +21,13 @@ _WITH_A_FIXED_HEAP: dict[str, Callable[[], ProcessBoard]] = {
     board.name: board for board in (VirtualPicoBoard, VirtualCortexM3Board, VirtualCortexM4Board, VirtualRiscvBoard)
 }
 VIRTUAL_BOARDS = [VirtualUnixBoard.name, *_WITH_A_FIXED_HEAP]
+
+# A Pico with a current sensor, which measures a made-up load: for trying out how power is measured.
+_WITH_A_SENSOR = {
+    f"{VirtualPicoBoard.name}+ina219": VirtualSensor("ina219", shunt_ohms=0.1),
+    f"{VirtualPicoBoard.name}+ina226": VirtualSensor("ina226", shunt_ohms=0.1),
+    f"{VirtualPicoBoard.name}+ina228": VirtualSensor("ina228", shunt_ohms=0.015),
+}
 
 
 def is_virtual(port: str) -> bool:
@@ -31,10 +39,12 @@ def create_virtual_board(name: str, heap_bytes: int | None = None) -> ProcessBoa
     """The virtual board called `name`, not started yet. `heap_bytes` None: the size of that kind of board."""
     if name == VirtualUnixBoard.name:
         return VirtualUnixBoard(heap_bytes or DEFAULT_HEAP_BYTES)
-    if name not in _WITH_A_FIXED_HEAP:
+    if name not in _WITH_A_FIXED_HEAP and name not in _WITH_A_SENSOR:
         raise InputError(f"there is no virtual board {name!r}; there are: {', '.join(VIRTUAL_BOARDS)}")
     if heap_bytes is not None:
         raise InputError(f"the heap of {name} is that of its firmware; a heap size is for {VirtualUnixBoard.name}")
+    if name in _WITH_A_SENSOR:
+        return VirtualPicoBoard(sensors=[_WITH_A_SENSOR[name]])
     return _WITH_A_FIXED_HEAP[name]()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smidgen.errors import BoardError
@@ -18,6 +18,7 @@ from smidgen.link.virtual.firmware_file import find_firmware
 from smidgen.link.virtual.firmware_process import FirmwareProcess
 from smidgen.link.virtual.process_board import CreateRelay, ProcessBoard
 from smidgen.link.virtual.relay import Relay
+from smidgen.link.virtual.sensors import VirtualSensor
 
 FIRMWARE = "firmware.uf2"
 FILE_SYSTEM_BYTES = 1408 * 1024  # at the end of the flash; what MicroPython's board RPI_PICO has
@@ -29,13 +30,20 @@ class VirtualPicoBoard(ProcessBoard):
     """firmware: a .uf2 file in place of the one that `make firmware` has built. files: what is in its flash from the
     start, by path; None: lib/smidgen.mpy, if there is one for its architecture, and nothing beside a firmware of your
     own, whose file system may lie elsewhere. Without files the firmware makes the file system when it starts.
+    sensors: current sensors on its I2C buses.
     """
 
     name = "sim:pico"
     slowness = 12.0  # it executes some 4 million instructions per second, a real one up to 100 million
 
-    def __init__(self, firmware: str | Path | None = None, files: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        firmware: str | Path | None = None,
+        files: Mapping[str, bytes] | None = None,
+        sensors: Sequence[VirtualSensor] = (),
+    ) -> None:
         super().__init__()
+        self._sensors = sensors
         self._firmware = firmware
         self._files: Mapping[str, bytes] = files or {}
         if firmware is None and files is None:
@@ -50,6 +58,8 @@ class VirtualPicoBoard(ProcessBoard):
         image = self._image()
         if image:
             command.append(FILE_SYSTEM_IMAGE)
+        for sensor in self._sensors:
+            command += ["--sensor", sensor.to_json()]
 
         def create_relay(master: int, slave: int, directory: Path) -> Relay[FirmwareProcess]:
             if image:

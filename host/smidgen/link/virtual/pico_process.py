@@ -1,21 +1,23 @@
 """The emulated RP2040, as a process of its own: its USB console is standard input and output.
 
-    python -m smidgen.link.virtual.pico_process firmware.uf2 [filesystem.img]
+    python -m smidgen.link.virtual.pico_process firmware.uf2 [filesystem.img] [--sensor JSON]...
 
 The emulator executes instructions all the time, which would slow down the host program if it shared its process. Time
 on the board is counted in cycles at 125 MHz: while code runs it passes more slowly than real time, and
 deterministically; while the board sleeps (WFI, WFE) it is real time, and the process sleeps too.
 
-The image of a file system fills the end of the flash. `machine.reset()` restarts the chip, with its flash as it was.
-The process ends when its standard input does.
+The image of a file system fills the end of the flash. A sensor is a `VirtualSensor` on the board's I2C bus.
+`machine.reset()` restarts the chip, with its flash as it was. The process ends when its standard input does.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,9 @@ from rp2040py.boards import BOARDS
 from rp2040py.device.base_device import BaseDevice
 from rp2040py.execute_batch import execute_batch
 from rp2040py.memory_map import FLASH_START_ADDRESS
+
+from smidgen.link.virtual.sensors import VirtualSensor
+from smidgen.link.virtual.sensors.attach import attach_sensors
 
 STDIN, STDOUT = 0, 1
 FLASH_BYTES = 2 * 1024 * 1024
@@ -79,9 +84,10 @@ class Console:
 
 
 class Emulator:
-    def __init__(self, firmware: str, file_system: bytes = b"") -> None:
+    def __init__(self, firmware: str, file_system: bytes = b"", sensors: Iterable[VirtualSensor] = ()) -> None:
         self._device = BaseDevice(board=replace(BOARDS["pico"], image=firmware))
         self._device.mcu.flash[FLASH_BYTES - len(file_system) : FLASH_BYTES] = file_system
+        attach_sensors(self._device.mcu, sensors)
         self._core = self._device.mcu.core
         self._simulator = self._device.simulator
         self._clock = self._simulator.clock
@@ -135,8 +141,17 @@ def _write(data: bytes | bytearray) -> None:
         view = view[os.write(STDOUT, view) :]
 
 
+def _emulator() -> Emulator:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("firmware")
+    parser.add_argument("file_system", type=Path, nargs="?")
+    parser.add_argument("--sensor", type=VirtualSensor.from_json, action="append", default=[])
+    given = parser.parse_args()
+    return Emulator(given.firmware, given.file_system.read_bytes() if given.file_system else b"", given.sensor)
+
+
 if __name__ == "__main__":
     try:
-        sys.exit(Emulator(sys.argv[1], b"".join(Path(name).read_bytes() for name in sys.argv[2:])).run())
+        sys.exit(_emulator().run())
     except BrokenPipeError:
         sys.exit(0)

@@ -70,6 +70,14 @@ class ProcessBoard(ABC):
     def _prepare(self) -> CreateRelay:
         """Find what the board needs, or raise BoardError. What it returns must not hold on to this board."""
 
+    def missing(self) -> str | None:
+        """What this computer lacks to run the board, and how to get it; None if it can be started."""
+        try:
+            self._prepare()
+        except BoardError as error:
+            return str(error)
+        return None
+
     def start(self) -> None:
         if self._relay:
             raise RuntimeError("the virtual board has been started already")

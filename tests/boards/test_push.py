@@ -1,0 +1,116 @@
+"""Models that are put onto a board: into a file, into RAM, in place of another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from models import model_path
+from smidgen.cli.app import cli
+from smidgen.errors import BoardError
+from smidgen.link import speed
+from smidgen.link.push import push, push_to
+from smidgen.link.session import Board, connect
+from smidgen.link.speed import LineLimit, Transfer, line_limit
+from smidgen.link.virtual import VirtualUnixBoard
+from smidgen.packer import pack
+from terminal import Terminal
+from test_memory_messages import refuse_transfers
+from test_session import make_blob, put_stand_in
+
+
+@pytest.fixture
+def blob(tmp_path: Path) -> Path:
+    path = tmp_path / "kws.smg"
+    path.write_bytes(pack(model_path("kws_ref_model")).data)
+    return path
+
+
+def test_a_file_that_stays(virtual_board: VirtualUnixBoard, blob: Path) -> None:
+    first, second = push(blob, virtual_board.port), push(blob, virtual_board.port)
+    assert (first.name, first.in_ram, first.size) == ("kws.smg", False, blob.stat().st_size)
+    assert first.transfer and first.transfer.size == first.size
+    assert second.transfer is None
+    assert push(blob, virtual_board.port, name="models/other.smg").transfer is not None
+    with connect(virtual_board.port) as board:
+        assert board.eval("open('models/other.smg', 'rb').read()") == blob.read_bytes()
+        assert sorted(board.eval("__import__('os').listdir('models')")) == ["other.smg"]
+
+
+def test_ram_for_the_prompt(virtual_board: VirtualUnixBoard, blob: Path) -> None:
+    assert push(blob, virtual_board.port, ram=True).transfer is not None
+    assert push(blob, virtual_board.port, ram=True).transfer is None
+    terminal = Terminal(virtual_board.port)
+    terminal.type(b"\r")
+    assert b"\r\n(1, 49, 10, 1)\r\n" in terminal.type(b"m.info(0)[0]\r")
+    assert b"\r\nFalse\r\n" in terminal.type(b"'_smg' in globals()\r")
+    terminal.serial.close()
+
+
+@pytest.mark.parametrize("padding", [20_000, 120_000])
+def test_another_model_in_ram(board: Board, padding: int) -> None:
+    """padding: so that both fit, and so that they do not."""
+    put_stand_in(board, 4)
+    first, second = make_blob(4, padding), make_blob(4, padding + 1)
+    for blob in (first, second):
+        assert board.put_model(blob, "m") is True
+        assert board.eval("m.size") == len(blob)
+
+
+@pytest.mark.parametrize("padding", [20_000, 120_000])
+def test_a_model_replaces_another(board: Board, padding: int) -> None:
+    put_stand_in(board, 4)
+    model = board.load(make_blob(4, padding))
+    for _ in range(3):
+        model = board.load(make_blob(4, padding + 1), replaces=model)
+    assert board.eval("len(_smg.models)") == 1
+    (y,) = model.run(np.ones(4, np.int8))
+    assert set(y.reshape(-1)) == {2}
+
+
+@pytest.mark.parametrize("ram", [True, False])
+def test_what_does_not_fit_is_not_sent(
+    board: Board, ram: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.smg"
+    path.write_bytes(make_blob(4, padding=300_000))
+    board.install()
+    refuse_transfers(monkeypatch)
+    with pytest.raises(BoardError, match=r"the model does not fit: it needs 300164 bytes of RAM .* bytes of RAM free"):
+        push_to(board, path, ram=ram)
+
+
+def test_command(virtual_board: VirtualUnixBoard, blob: Path) -> None:
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(cli, ["push", str(blob), "--port", virtual_board.port, *arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    size = f"{blob.stat().st_size:,} B"
+    assert run().startswith(f"{size} in the file kws.smg on {virtual_board.port}: sent in ")
+    assert run() == f"{size} in the file kws.smg on {virtual_board.port}: there already, nothing was sent\n"
+    document = json.loads(run("--ram", "--json"))
+    assert (document["name"], document["in_ram"], document["skipped"]) == ("m", True, False)
+    assert document["transfer"]["bytes"] == blob.stat().st_size
+    refused = CliRunner().invoke(cli, ["push", str(blob), "--port", virtual_board.port, "--ram", "--as", "x"])
+    assert refused.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("vid", "expected"),
+    [
+        (0x10C4, LineLimit(11_520, "a UART at 115200 baud", assumed=False)),
+        (None, LineLimit(11_520, "a UART at 115200 baud", assumed=False)),
+        (0x2E8A, LineLimit(150_000, "USB", assumed=True)),
+    ],
+)
+def test_limit_of_the_line(vid: int | None, expected: LineLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "comports", lambda: [SimpleNamespace(device="/dev/ttyX", vid=vid)])
+    assert line_limit("/dev/ttyX", 115200) == expected
+    assert line_limit("/dev/pts/7", 115200) is None
+    assert Transfer(22_000, 2.0, expected).share == 11_000 / expected.bytes_per_second
