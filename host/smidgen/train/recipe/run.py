@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -148,6 +149,11 @@ class _Run:
             losses = list(started["losses"])
         while training.finished < stage.epochs:
             losses.append(training.run_epoch(self.data))
+            if not math.isfinite(losses[-1]):
+                raise InputError(
+                    f"stage {name}, epoch {training.finished}: the loss is {losses[-1]}; a smaller learning_rate than "
+                    f"{stage.learning_rate:g} may help, if the data and augmentation are right"
+                )
             self.checkpoints.write(CURRENT, {**training.state_dict(), "losses": losses})
             self._tell(name, training.finished, stage.epochs)
         if done is None:
