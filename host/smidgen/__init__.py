@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from smidgen.boards import BoardDescription, find_board, load_boards
     from smidgen.errors import BlobError, BoardError, InputError, MismatchError, ModelError, SmidgenError
     from smidgen.fit import fit_model
+    from smidgen.formats.torch_reader import from_torch
     from smidgen.link.board_model import BoardModel
     from smidgen.link.session import Board, BoardInfo, connect
     from smidgen.packer import Packed, pack, save
@@ -32,6 +33,7 @@ _HOMES = {
     "smidgen.boards": ("BoardDescription", "find_board", "load_boards"),
     "smidgen.errors": ("BlobError", "BoardError", "InputError", "MismatchError", "ModelError", "SmidgenError"),
     "smidgen.fit": ("fit_model",),
+    "smidgen.formats.torch_reader": ("from_torch",),
     "smidgen.link.board_model": ("BoardModel",),
     "smidgen.link.session": ("Board", "BoardInfo", "connect"),
     "smidgen.packer": ("Packed", "pack", "save"),
@@ -57,6 +59,7 @@ __all__ = [
     "find_board",
     "find_devices",
     "fit_model",
+    "from_torch",
     "load_boards",
     "pack",
     "save",

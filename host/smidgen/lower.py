@@ -78,17 +78,22 @@ class _Lowering:
         return _per_tensor(self.graph.tensors[name])[0]
 
     def clamp(self, activation: g.Activation, output: str) -> dict[str, int]:
-        """The fused activation as a clamp of int8 values (TFLite's CalculateActivationRangeQuantized)."""
-        scale, zero_point = _per_tensor(self.graph.tensors[output])
-        low, high = activation.bounds
-        bounds = [-128, 127]
-        if math.isfinite(low):
-            bounds[0] = max(-128, zero_point + int(round_half_away(np.float32(low) / np.float32(scale))))
-        if math.isfinite(high):
-            bounds[1] = min(127, zero_point + int(round_half_away(np.float32(high) / np.float32(scale))))
-        if bounds[0] > bounds[1]:
+        """The fused activation as a clamp of int8 values."""
+        low, high = activation_clamp(activation, *_per_tensor(self.graph.tensors[output]))
+        if low > high:
             raise ValueError(f"activation {activation.value} leaves no value in the range of output {output!r}")
-        return {"activation_min": bounds[0], "activation_max": bounds[1]}
+        return {"activation_min": low, "activation_max": high}
+
+
+def activation_clamp(activation: g.Activation, scale: float, zero_point: int) -> tuple[int, int]:
+    """The least and the largest int8 output (TFLite's CalculateActivationRangeQuantized)."""
+    low, high = activation.bounds
+    bounds = [-128, 127]
+    if math.isfinite(low):
+        bounds[0] = max(-128, zero_point + int(round_half_away(np.float32(low) / np.float32(scale))))
+    if math.isfinite(high):
+        bounds[1] = min(127, zero_point + int(round_half_away(np.float32(high) / np.float32(scale))))
+    return bounds[0], bounds[1]
 
 
 def _check_shape(tensor: g.Tensor) -> None:
@@ -172,7 +177,7 @@ def _binary(lowering: _Lowering, operator: g.Add | g.Mul) -> None:
         first, second = second, first
     repeat = _broadcast_repeat(graph.tensors[first].shape, graph.tensors[second].shape, output)
     scales = lowering.scale(first), lowering.scale(second), lowering.scale(operator.output)
-    reals = [scales[0] * scales[1] / scales[2]] if isinstance(operator, g.Mul) else _add_factors(*scales)
+    reals = [scales[0] * scales[1] / scales[2]] if isinstance(operator, g.Mul) else add_factors(*scales)
     pairs = [quantize_multiplier(real) for real in reals]
     if isinstance(operator, g.Add) and any(shift > 0 for _, shift in pairs):
         raise ValueError(
@@ -192,7 +197,8 @@ def _binary(lowering: _Lowering, operator: g.Add | g.Mul) -> None:
     )
 
 
-def _add_factors(first: float, second: float, output: float) -> list[float]:
+def add_factors(first: float, second: float, output: float) -> list[float]:
+    """The factors of ADD's operands, each shifted left by 20 bits, and of their sum, from three scales."""
     twice_largest = 2 * max(first, second)
     return [first / twice_largest, second / twice_largest, twice_largest / ((1 << _ADD_LEFT_SHIFT) * output)]
 
@@ -235,18 +241,17 @@ def _mean(lowering: _Lowering, operator: g.Mean) -> None:
     real = [axis for axis in operator.axes if shape[axis] > 1]
     inner = math.prod(shape[real[-1] + 1 :]) if real else 1
     count = math.prod(shape[axis] for axis in operator.axes)
-    source, result = lowering.graph.tensors[operator.inputs[0]], lowering.graph.tensors[operator.output]
+    multiplier, shift = mean_factor(lowering.scale(operator.inputs[0]), lowering.scale(operator.output), count)
     lowering.operators.append(
-        n.MeanOperator(n.Kind.MEAN, **lowering.edges(operator), inner=inner, **_mean_factor(source, result, count))
+        n.MeanOperator(n.Kind.MEAN, **lowering.edges(operator), inner=inner, multiplier=multiplier, shift=shift)
     )
 
 
-def _mean_factor(source: g.Tensor, result: g.Tensor, count: int) -> dict[str, Any]:
-    """The factor input scale / (output scale * count), as TFLite forms it from the factor without the count."""
-    (scale, _), (output_scale, _) = _per_tensor(source), _per_tensor(result)
+def mean_factor(scale: float, output_scale: float, count: int) -> tuple[int, int]:
+    """Multiplier and shift of scale / (output_scale * count), as TFLite forms them from those without the count."""
     multiplier, shift = quantize_multiplier(scale / output_scale)
     left = min(count.bit_length() - 1, 32, 31 + shift)
-    return {"multiplier": (multiplier << left) // count, "shift": shift - left}
+    return (multiplier << left) // count, shift - left
 
 
 def _pad(lowering: _Lowering, operator: g.Pad) -> None:
@@ -282,17 +287,23 @@ def _softmax(lowering: _Lowering, operator: g.Softmax) -> None:
     row = lowering.graph.tensors[operator.inputs[0]].shape[-1]
     if row > _SOFTMAX_ROW_LIMIT:
         raise ValueError(f"a row of {row} elements is too long, the limit is {_SOFTMAX_ROW_LIMIT}")
-    limit = 2.0**31 - 1.0
-    real = min(operator.beta * lowering.scale(operator.inputs[0]) * (1 << (31 - _SOFTMAX_INTEGER_BITS)), limit)
-    multiplier, shift = quantize_multiplier(real) if real < 2**30 else _large_multiplier(real)
-    if shift < 0:
-        raise ValueError(f"the input scale {lowering.scale(operator.inputs[0]):g} is too small for SOFTMAX")
-    radius = ((1 << _SOFTMAX_INTEGER_BITS) - 1) * float(1 << (31 - _SOFTMAX_INTEGER_BITS)) / float(1 << shift)
+    multiplier, shift, minimum = softmax_factor(operator.beta, lowering.scale(operator.inputs[0]))
     lowering.operators.append(
         n.SoftmaxOperator(
-            n.Kind.SOFTMAX, **lowering.edges(operator), multiplier=multiplier, shift=shift, minimum=-math.floor(radius)
+            n.Kind.SOFTMAX, **lowering.edges(operator), multiplier=multiplier, shift=shift, minimum=minimum
         )
     )
+
+
+def softmax_factor(beta: float, scale: float) -> tuple[int, int, int]:
+    """Multiplier and shift of SOFTMAX's inputs, and the least difference to a row's largest that counts."""
+    limit = 2.0**31 - 1.0
+    real = min(beta * scale * (1 << (31 - _SOFTMAX_INTEGER_BITS)), limit)
+    multiplier, shift = quantize_multiplier(real) if real < 2**30 else _large_multiplier(real)
+    if shift < 0:
+        raise ValueError(f"the input scale {scale:g} is too small for SOFTMAX")
+    radius = ((1 << _SOFTMAX_INTEGER_BITS) - 1) * float(1 << (31 - _SOFTMAX_INTEGER_BITS)) / float(1 << shift)
+    return multiplier, shift, -math.floor(radius)
 
 
 def _large_multiplier(real: float) -> tuple[int, int]:

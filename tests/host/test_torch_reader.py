@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch.nn.functional as F  # noqa: E402, N812
 from torch import nn  # noqa: E402
 
+import smidgen  # noqa: E402
 from smidgen import graph as g  # noqa: E402
 from smidgen.arrays import as_channels_last  # noqa: E402
 from smidgen.errors import InputError, ModelError  # noqa: E402
@@ -154,3 +155,9 @@ def test_modules_of_ones_own() -> None:
     register_module(_Rounded, lambda builder, name, module, x: builder.quantize(x, scale))
     graph = from_torch(nn.Sequential(_Rounded(), nn.ReLU(), _Rounded()), torch.zeros(1, 4))
     assert graph.is_quantized and graph.tensors[graph.inputs[0]].quantization == scale
+
+
+def test_the_package_has_it_under_its_own_name() -> None:
+    assert smidgen.from_torch is from_torch
+    with pytest.raises(AttributeError, match="no attribute 'from_nothing'"):
+        smidgen.from_nothing  # noqa: B018 - asking is the test

@@ -20,12 +20,14 @@ from smidgen.cli.push import push
 from smidgen.cli.repl import repl
 from smidgen.cli.run import run
 from smidgen.cli.sim import sim
+from smidgen.cli.train import train
 from smidgen.cli.verify import verify
 
 # What `smidgen --help` says of each command, in the order in which it lists them.
 _GROUPS = {
     "Models": {
         "pack": "turn a trained model into a blob",
+        "train": "train a network for a small blob, by a recipe",
         "inspect": "check a blob, show what is in it",
         "fit": "latency and memory on boards, before uploading",
     },
@@ -88,6 +90,7 @@ for _command in (
     repl,
     run,
     sim,
+    train,
     uninstall,
     verify,
 ):

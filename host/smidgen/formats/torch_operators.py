@@ -29,13 +29,19 @@ def _pair(value: int | Sequence[int], dimensions: int, vertical: int) -> tuple[i
 
 
 def _conv(builder: Builder, name: str, module: nn.Conv1d | nn.Conv2d, x: Value) -> Value:
+    bias = None if module.bias is None else constant(f"{name}_bias", module.bias)
+    return convolution(builder, name, module, x, constant(f"{name}_weight", module.weight), bias)
+
+
+def convolution(
+    builder: Builder, name: str, module: nn.Conv1d | nn.Conv2d, x: Value, weights: Constant, bias: Constant | None
+) -> Value:
+    """The convolution of `module`, with these weights and biases in place of its own."""
     if module.padding_mode != "zeros":
         raise Refused(f"padding_mode {module.padding_mode!r} is not supported, only 'zeros'")
     rank = len(module.kernel_size)
     stride = _pair(module.stride, rank, 1)
     dilation = _pair(module.dilation, rank, 1)
-    bias = None if module.bias is None else constant(f"{name}_bias", module.bias)
-    weights = constant(f"{name}_weight", module.weight)
     padding = _conv_padding(module, rank, dilation)
     return builder.conv(x, weights, bias, stride, padding, dilation, module.groups, name)
 
