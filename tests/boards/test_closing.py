@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smidgen.errors import BoardTimeout
+from smidgen.errors import BoardError, BoardTimeout
 from smidgen.link.session import connect
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import VirtualUnixBoard
@@ -69,3 +69,19 @@ def test_a_board_that_was_interrupted_is_handed_back(virtual_board: VirtualUnixB
         assert not board._repl.hung
     with connect(virtual_board.port) as board:
         assert board.eval("'_smg' in globals()") is False
+
+
+def test_the_user_s_names_stay(virtual_board: VirtualUnixBoard) -> None:
+    with connect(virtual_board.port) as board:
+        board.exec("name, nonce, file = 1, 2, 3")
+        board.evaluate("1")
+    with connect(virtual_board.port) as board:
+        assert board.eval("(name, nonce, file)") == (1, 2, 3)
+
+
+def test_a_closed_session_says_so(unix_port: None) -> None:
+    with connect("sim:unix") as board:
+        pass
+    for ask in (board.eval, board.evaluate):
+        with pytest.raises(BoardError, match="is closed: connect again"):
+            ask("1")

@@ -85,3 +85,9 @@ def test_nobody_listens(scheme: str) -> None:
 def test_addresses_that_are_none(port: str) -> None:
     with pytest.raises(BoardError, match=f"^cannot open {port}: .*is the address right"):
         connect(port)
+
+
+@pytest.mark.parametrize("scheme", ["socket", "rfc2217"])
+def test_an_address_without_a_port(scheme: str) -> None:
+    with pytest.raises(BoardError, match="it names no port: HOST:PORT"):
+        connect(f"{scheme}://localhost")

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from models import model_path
 from smidgen.cli.app import cli
-from smidgen.errors import BoardError
+from smidgen.errors import BlobError, BoardError, InputError
 from smidgen.link import speed
 from smidgen.link.push import push, push_to
 from smidgen.link.session import Board, connect
@@ -83,6 +83,23 @@ def test_what_does_not_fit_is_not_sent(
     refuse_transfers(monkeypatch)
     with pytest.raises(BoardError, match=r"the model does not fit: it needs 300164 bytes of RAM .* bytes of RAM free"):
         push_to(board, path, ram=ram)
+
+
+@pytest.mark.parametrize("ram", [True, False])
+def test_a_damaged_blob_is_not_sent(board: Board, blob: Path, ram: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(blob.read_bytes())
+    data[20_000] ^= 1
+    blob.write_bytes(data)
+    refuse_transfers(monkeypatch)
+    with pytest.raises(BlobError, match="the blob is damaged: its CRC-32 is"):
+        push_to(board, blob, ram=ram)
+
+
+@pytest.mark.parametrize("name", ["/", "models/", "models/.."])
+def test_a_folder_is_no_name(board: Board, blob: Path, name: str) -> None:
+    with pytest.raises(InputError, match="names a folder"):
+        push_to(board, blob, name=name)
+    assert board.eval("__import__('os').listdir()") == []
 
 
 def test_command(virtual_board: VirtualUnixBoard, blob: Path) -> None:

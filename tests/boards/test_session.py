@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import tty
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,9 +55,9 @@ def make_blob(elements: int, padding: int = 0) -> bytes:
     tensors = b"".join(struct.pack("<I4HBBbBf", 0, 1, 1, 1, elements, 2, 1, -1, 0, 0.5) for _ in range(2))
     operator = struct.pack("<BBbbHHH", 11, 0, -128, 127, 0, 0xFFFF, 1).ljust(52, b"\0")
     size = 64 + len(tensors) + len(operator) + padding
-    header = b"SMG\x1a" + struct.pack("<HHII", 1, 64, size, 0)
-    header += struct.pack("<IIHHBBHIIIII", 2 * elements, 0, 2, 1, 1, 1, 0, 64, 104, 0, 0, 0)
-    return header.ljust(64, b"\0") + tensors + operator + np.random.default_rng(1).bytes(padding)
+    header = struct.pack("<IIHHBBHIIIII", 2 * elements, 0, 2, 1, 1, 1, 0, 64, 104, 0, 0, 0).ljust(48, b"\0")
+    body = header + tensors + operator + np.random.default_rng(1).bytes(padding)
+    return b"SMG\x1a" + struct.pack("<HHII", 1, 64, size, zlib.crc32(body)) + body
 
 
 def put_stand_in(board: Board, elements: int) -> None:

@@ -21,11 +21,12 @@ def _with_short_indents(code: str) -> str:
     return re.sub(r"^(?: {4})+", lambda indent: " " * (len(indent.group()) // 4), code, flags=re.MULTILINE)
 
 
-# Also right when the code below was interrupted before it had defined anything.
+# Also right when the code below was interrupted before it had defined anything. The loop takes the session's own name:
+# any other may be the user's.
 REMOVE = """
-for name in ('_smg', '_smg_hello', '_smg_read', '_SmgFrames', '_SmgService'):
-    globals().pop(name, None)
-del name
+for _smg in ('_smg_hello', '_smg_read', '_SmgFrames', '_SmgService'):
+    globals().pop(_smg, None)
+del _smg
 __import__('gc').collect()
 """
 

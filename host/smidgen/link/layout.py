@@ -1,11 +1,13 @@
 """What a session needs to know of a blob: its tensors and who writes them (docs/format.md, 2.1 to 2.3).
 
-Only that, so that the link does not depend on the reader; whether the blob is sound, the engine checks on loading.
+Only that, so that the link does not depend on the reader; whether the blob is sound, the engine checks on loading, and
+`check_sum` for a blob that nobody loads yet.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 from math import prod
 
@@ -16,6 +18,8 @@ from smidgen.errors import BlobError
 from smidgen.samples import dequantize, quantize_samples
 
 HEADER_BYTES = 64
+CHECK_SUM = struct.Struct("<II")  # size of the blob, and the CRC-32 of what follows
+CHECK_SUM_OFFSET = 8
 TENSOR = struct.Struct("<I4HBBbBf")
 OPERATOR_BYTES = 52
 OPERATOR_OUTPUT = 8  # where in its record an operator names its output tensor
@@ -87,6 +91,18 @@ def read_layout(blob: bytes) -> BlobLayout:
     )
     (arena_bytes,) = struct.unpack_from("<I", blob, 16)
     return BlobLayout(tensors, input_count, output_count, outputs, arena_bytes)
+
+
+def check_sum(blob: bytes) -> None:
+    """Raises BlobError when this is no complete blob, or its check sum is wrong."""
+    read_layout(blob)
+    size, expected = CHECK_SUM.unpack_from(blob, CHECK_SUM_OFFSET)
+    found = zlib.crc32(memoryview(blob)[CHECK_SUM_OFFSET + CHECK_SUM.size : size])
+    if found != expected:
+        raise BlobError(
+            f"the blob is damaged: its CRC-32 is {found:08x}, its header says {expected:08x}; copy it again or pack "
+            f"the model again"
+        )
 
 
 def _tensor(blob: bytes, offset: int) -> TensorLayout:

@@ -15,6 +15,7 @@ import re
 import sys
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import serial
 from serial import rfc2217
@@ -53,6 +54,8 @@ def open_port(port: str, baudrate: int, timeout: float, write_timeout: float) ->
     Raises PortError.
     """
     try:
+        if URL_MARK in port and urlsplit(port).port is None:
+            raise ValueError("it names no port: HOST:PORT")
         if port.startswith(_SOCKET + URL_MARK):
             return SocketPort(port, baudrate, timeout=timeout, write_timeout=write_timeout)
         if port.startswith(_RFC2217 + URL_MARK):  # over which pyserial has no time-out for writing

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smidgen.errors import InputError
+from smidgen.link.layout import check_sum
 from smidgen.link.link import Progress
 from smidgen.link.session import Board, connect, read_file
 from smidgen.link.speed import Transfer
@@ -48,11 +50,15 @@ def push_to(
     """Send the file `blob` to the board, unless it has the same bytes already.
 
     name: of the file on the board; None: as here. ram: into RAM instead, as the global `m`, which lasts until the board
-    is reset; a model that `m` held is freed first if there is no room for both. Raises BoardError before anything is
-    sent when the board has too little RAM to run it, or too little room in its file system.
+    is reset; a model that `m` held is freed first if there is no room for both. Before anything is sent it raises
+    BlobError when the blob is damaged, and BoardError when the board has too little RAM to run it, or too little room
+    in its file system.
     """
     path = Path(blob)
     data = read_file(path)
+    check_sum(data)
+    if name is not None and name.rpartition("/")[2] in ("", ".", ".."):
+        raise InputError(f"'{name}' names a folder, not a file on the board: take {name.rstrip('/')}/{path.name}")
     if ram:
         board.install()
         sent = board.put_model(data, RAM_NAME, progress)

@@ -190,6 +190,7 @@ class Board:
 
     def exec(self, code: str, timeout: float | None = None) -> str:
         """Run code on the board; what it printed, with plain line ends. Raises BoardError, BoardTimeout, BoardReset."""
+        self._require_open()
         try:
             self._end_service()
             output = self._repl.execute(code, timeout)
@@ -215,6 +216,7 @@ class Board:
         progress: Progress | None = None,
     ) -> bytes:
         """One request over the binary link, which is started if need be: the result. See docs/link.md, section 5."""
+        self._require_open()
         link = self._start_link()
         try:
             return link.request(operation, body, timeout, progress)
@@ -514,6 +516,10 @@ class Board:
             if not str(error).startswith("SyntaxError"):
                 raise
             self.exec(code.replace(board_helper.NATIVE_CODE, ""))
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise BoardError(f"the session with the board on {self.port} is closed: connect again, and load the model")
 
     def _end_service(self) -> None:
         if self._link:

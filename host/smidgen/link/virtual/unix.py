@@ -37,7 +37,9 @@ del os, sys, board_directory
 
 class VirtualUnixBoard(ProcessBoard):
     name = "sim:unix"
-    memory_advice = "give the virtual board a larger heap (--heap on the command line, heap_bytes= in connect)"
+    memory_advice = (
+        "give the virtual board a larger heap (--heap of smidgen run, verify, repl and sim; heap_bytes= in connect)"
+    )
 
     def __init__(self, heap_bytes: int = DEFAULT_HEAP_BYTES, executable: str | None = None) -> None:
         if heap_bytes < SMALLEST_HEAP_BYTES:
