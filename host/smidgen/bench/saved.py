@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smidgen.bench.counter import MICROSECONDS
 from smidgen.bench.folder import RESULTS
 from smidgen.bench.results import FORMAT
 from smidgen.errors import InputError
@@ -68,6 +69,12 @@ class _Reader:
             raise InputError(f"{self._file} is no session's {RESULTS}: its {name} is missing or unsuitable")
         return value
 
+    def rate(self, name: str) -> float:
+        value = float(self.get(name, (int, float), MICROSECONDS))
+        if not 1 <= value <= 1e12:
+            raise InputError(f"{self._file}: {name} is {value:g}; it must be from 1 to 1e12 ticks a second")
+        return value
+
     def numbers(self, name: str) -> list[int]:
         values = self.get(name, list)
         if not all(isinstance(value, int) and 0 <= value < 2**31 for value in values):
@@ -103,7 +110,7 @@ def _session(reader: _Reader, path: Path) -> SavedSession:
             "frequency": "not told" if frequency is None else f"{frequency / 1e6:g} MHz",
         },
         counter=reader.get("counter.name", str, "none"),
-        hertz=float(reader.get("counter.hertz", (int, float), 1e6)),
+        hertz=reader.rate("counter.hertz"),
         is_exact=reader.get("counter.is_exact", bool, False),
         is_shared=reader.get("counter.is_shared", bool, False),
         ticks=reader.numbers("latency.ticks"),
