@@ -25,7 +25,7 @@ class BoardTimer:
         """timeout: seconds that an inference may keep the board silent; None: the session's."""
         self._board = board
         self._timeout = timeout
-        self._evaluate("True")  # the helper has to be there
+        board.evaluate("True")  # starts the link, whose helper the code is added to
         board.exec(CODE)
 
     def used(self) -> tuple[int, int]:
@@ -66,4 +66,5 @@ class BoardTimer:
         return [int(ticks) for ticks in self._evaluate(f"{_TIMER}.operators()")]
 
     def _evaluate(self, expression: str) -> Any:
-        return self._board.evaluate(expression, self._timeout)
+        """Not over the link: while it waits it sends probes, and receiving them takes time from an inference."""
+        return self._board.eval(expression, self._timeout)
