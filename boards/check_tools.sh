@@ -3,7 +3,8 @@
 # otherwise it says what to install.
 #
 #     boards/check_tools.sh            # for the Python package and sim:unix
-#     boards/check_tools.sh boards     # also for the other virtual boards: compilers of their processors, QEMU
+#     boards/check_tools.sh boards     # also for the other virtual boards (compilers of their processors, QEMU), and the
+#                                      # browser in which tests look at reports
 set -eu
 
 PYTHON=${PYTHON:-python3}
@@ -51,6 +52,8 @@ check_boards() {
     has_header stdlib.h riscv64-unknown-elf-gcc -specs=picolibc.specs || packages+=(picolibc-riscv64-unknown-elf)
     need qemu-system-arm qemu-system-arm
     need qemu-system-riscv32 qemu-system-misc
+    need chromium chromium
+    [ -d /usr/share/fonts/truetype ] || packages+=(fonts-dejavu-core)
 }
 
 install_missing() {

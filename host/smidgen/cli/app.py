@@ -5,8 +5,10 @@ from __future__ import annotations
 import rich_click as click
 
 import smidgen
+from smidgen.cli.bench import bench_command as bench
 from smidgen.cli.boards import boards
 from smidgen.cli.check_power import check_power
+from smidgen.cli.compare import compare_command as compare
 from smidgen.cli.completion import PROGRAM, completion
 from smidgen.cli.demo import demo
 from smidgen.cli.devices import devices
@@ -48,6 +50,8 @@ _GROUPS = {
         "demo": "recognise exercises, on real data",
     },
     "Measuring": {
+        "bench": "latency, memory and energy on a board, with a report",
+        "compare": "what changed between two of bench's sessions",
         "check-power": "check a power meter against a resistor",
     },
 }
@@ -75,8 +79,10 @@ def cli() -> None:
 
 
 for _command in (
+    bench,
     boards,
     check_power,
+    compare,
     completion,
     demo,
     devices,

@@ -1,0 +1,184 @@
+"""Benchmark sessions on virtual boards."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from availability import not_available
+from smidgen.bench import BenchPlan, BenchSession, PowerPlan, bench, compare, read_session
+from smidgen.bench import measurement as measurement_module
+from smidgen.errors import BoardError, InputError
+from smidgen.link.virtual import create_virtual_board
+
+FILES = ["log.txt", "memory.png", "operator_bytes.png", "report.html", "results.json"]
+
+
+def results(folder: Path) -> Any:
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture
+def pico() -> str:
+    name = "sim:pico"
+    try:
+        create_virtual_board(name)._prepare()
+    except BoardError as error:
+        not_available(str(error))
+    return name
+
+
+def test_a_session_has_everything(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    steps: dict[str, tuple[int, int]] = {}
+    session = bench(
+        dense_blob,
+        "sim:unix",
+        BenchPlan(inferences=25, profile_rounds=3, folder=tmp_path / "session"),
+        progress=lambda what, done, total: steps.update({what: (done, total)}),
+    )
+    assert steps["inferences"] == (25, 25)
+    assert steps["operators"] == (3, 3)
+    document = results(session.folder)
+    assert document["partial"] is False
+    assert document["problem"] is None
+    assert len(document["latency"]["ticks"]) == 25
+    latency = document["latency"]["microseconds"]
+    assert 0 <= latency["min"] <= latency["median"] <= latency["p95"] <= latency["max"]
+    assert len(document["operators"]["ticks"]) == 3
+    assert len(document["load"]["microseconds"]) == 3
+    assert len(document["link"]["samples"]) == 20
+    memory = document["memory"]
+    assert memory["before"] + document["blob"]["blob_bytes"] + document["blob"]["arena_bytes"] <= memory["loaded"]
+    assert memory["loaded"] <= memory["peak"] <= memory["heap_bytes"]
+    assert document["counter"]["frequency_hz"] is None
+    assert "no machine.freq" in document["counter"]["note"]
+    for digest in (document["blob"]["sha256"], document["board"]["module_sha256"]):
+        assert len(bytes.fromhex(digest)) == 32
+    present = sorted(path.name for path in session.folder.iterdir())
+    assert set(FILES) <= set(present)
+    assert "complete" in (session.folder / "log.txt").read_text()
+
+
+def test_two_equal_sessions_do_not_differ(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    folders = [bench(dense_blob, "sim:unix", BenchPlan(20, folder=tmp_path / name)).folder for name in "ab"]
+    comparison = compare(read_session(folders[0]), read_session(folders[1]))
+    # Durations are left out: how busy this computer is may change from one session to the other.
+    assert [change.what for change in comparison.differences if change.what != "latency"] == []
+
+
+def test_the_estimate_of_a_board(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    power = PowerPlan("estimate:board=pico", inferences=3, windows=2, idle_seconds=0.01, every_seconds=5.0)
+    session = bench(dense_blob, "sim:unix", BenchPlan(5, power=power, folder=tmp_path / "session"))
+    document = results(session.folder)["power"]
+    assert document["source"]["is_estimate"] is True
+    assert document["joules_per_inference"] == pytest.approx(0.1 * document["seconds_per_inference"])
+    assert document["duty_cycle"]["average_watts"] == pytest.approx(0.0065, rel=0.2)
+    assert any("estimate" in warning for warning in results(session.folder)["warnings"])
+
+
+def interrupted_after(portions: int) -> Any:
+    def progress(what: str, done: int, total: int) -> None:
+        if what == "inferences" and done >= portions:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_an_interruption_keeps_what_was_measured(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    session = bench(dense_blob, "sim:unix", BenchPlan(100, folder=tmp_path / "s"), progress=interrupted_after(40))
+    assert session.result.is_partial
+    document = results(session.folder)
+    assert document["partial"] is True
+    assert document["problem"] == "interrupted"
+    assert 40 <= len(document["latency"]["ticks"]) < 100
+    assert "Partial: interrupted" in (session.folder / "report.html").read_text()
+
+
+def test_a_board_that_fails_keeps_what_was_measured(
+    unix_port: None, dense_blob: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> list[int]:
+        raise BoardError("the board is gone")
+
+    monkeypatch.setattr(measurement_module.BoardTimer, "operators", fail)
+    with pytest.raises(BoardError, match="gone"):
+        bench(dense_blob, "sim:unix", BenchPlan(10, profile_rounds=1, folder=tmp_path / "s"))
+    document = results(tmp_path / "s")
+    assert (document["partial"], document["problem"]) == (True, "the board is gone")
+    assert len(document["latency"]["ticks"]) == 10
+
+
+def test_results_are_partial_until_the_end(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    """Whatever kills the program leaves results.json as it was last written, whole."""
+    seen: list[Any] = []
+    folder = tmp_path / "s"
+    bench(dense_blob, "sim:unix", BenchPlan(5, folder=folder), progress=lambda *_: seen.append(results(folder)))
+    assert seen and all(document["partial"] is True for document in seen)
+
+
+def test_a_folder_that_is_not_empty_is_refused(unix_port: None, dense_blob: Path) -> None:
+    with pytest.raises(InputError, match="not empty"):
+        bench(dense_blob, "sim:unix", BenchPlan(1, folder=dense_blob.parent))
+
+
+def command(*arguments: Any) -> list[str]:
+    return [sys.executable, "-m", "smidgen", *map(str, arguments)]
+
+
+def test_the_command(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    arguments = command("bench", dense_blob, "--port", "sim:unix", "-n", 5, "--json", "--profile")
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    folder = tmp_path / document["folder"]
+    assert folder.parent == tmp_path / "sessions"
+    assert document["latency"]["ticks"] == results(folder)["latency"]["ticks"]
+    refused = subprocess.run(
+        command("bench", dense_blob, "--port", "sim:unix", "--every", "1s"),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "--power" in refused.stderr
+
+
+def test_ctrl_c_at_the_command(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    process = subprocess.Popen(
+        command("bench", dense_blob, "--port", "sim:unix", "-n", 10_000_000, "--session", folder),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not ((folder / "results.json").exists() and results(folder)["latency"]["ticks"]):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, messages
+    assert "partial" in messages
+    assert results(folder)["partial"] is True
+    assert results(folder)["latency"]["ticks"]
+    assert (folder / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_pico_takes_the_same_cycles_twice(pico: str, dense_blob: Path, tmp_path: Path) -> None:
+    sessions: list[BenchSession] = [
+        bench(dense_blob, pico, BenchPlan(8, profile_rounds=2, folder=tmp_path / name)) for name in "ab"
+    ]
+    first, second = (results(session.folder) for session in sessions)
+    assert first["counter"]["is_exact"] is True
+    assert first["counter"]["frequency_hz"] == 125_000_000
+    assert first["latency"]["median_cycles"] == 125 * first["latency"]["microseconds"]["median"]
+    assert abs(first["latency"]["median_cycles"] - second["latency"]["median_cycles"]) <= 125  # the clock's resolution
+    comparison = compare(read_session(sessions[0].folder), read_session(sessions[1].folder))
+    assert comparison.differences == []
