@@ -7,6 +7,7 @@ import rich_click as click
 import smidgen
 from smidgen.cli.boards import boards
 from smidgen.cli.check_power import check_power
+from smidgen.cli.collect import collect
 from smidgen.cli.completion import PROGRAM, completion
 from smidgen.cli.demo import demo
 from smidgen.cli.devices import devices
@@ -20,6 +21,7 @@ from smidgen.cli.push import push
 from smidgen.cli.repl import repl
 from smidgen.cli.run import run
 from smidgen.cli.sim import sim
+from smidgen.cli.stream import stream
 from smidgen.cli.verify import verify
 
 # What `smidgen --help` says of each command, in the order in which it lists them.
@@ -40,6 +42,8 @@ _GROUPS = {
     },
     "Live": {
         "run": "run a blob on samples",
+        "stream": "run a blob on a sensor's samples, live",
+        "collect": "collect labelled samples from a sensor",
         "repl": "the board's prompt with a model loaded",
         "diff": "compare board and reference, operator by operator",
         "verify": "is every output exact?",
@@ -68,6 +72,7 @@ def cli() -> None:
 for _command in (
     boards,
     check_power,
+    collect,
     completion,
     demo,
     devices,
@@ -81,6 +86,7 @@ for _command in (
     repl,
     run,
     sim,
+    stream,
     uninstall,
     verify,
 ):
