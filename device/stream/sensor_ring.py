@@ -22,7 +22,7 @@ class SmidgenPuller:
     def result(self):
         """Samples that were lost since the start, then those since the last call, as int16."""
         count = self._reader.readinto(self._values)
-        return struct.pack("<I", self._reader.lost), memoryview(self._values)[:count]
+        return struct.pack("<I", self._reader.lost), bytes(memoryview(self._values)[:count])
 
 
 class SmidgenSensorRing(SmidgenRing):

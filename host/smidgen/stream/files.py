@@ -77,8 +77,8 @@ def open_array(path: Path, rate: float | None) -> ArraySource:
     arrays = load_arrays(path)
     stored = arrays.pop("rate", None)
     if rate is None and stored is not None and stored.size == 1 and stored.dtype.kind in "iuf":
-        rate = float(stored.reshape(-1)[0])
-        if not (np.isfinite(rate) and rate > 0):
+        rate = float(stored.reshape(-1)[0]) or None  # 0: not known
+        if rate is not None and not (np.isfinite(rate) and rate > 0):
             raise InputError(f"{path}: the rate is {rate:g}; it must be above 0")
     if "samples" in arrays:
         samples = arrays["samples"]
@@ -91,7 +91,7 @@ def open_array(path: Path, rate: float | None) -> ArraySource:
             f"{path}: samples are numbers of the shape [samples] or [samples, channels], "
             f"not {samples.dtype} {list(samples.shape)}"
         )
-    return ArraySource(str(path), _checked(samples.reshape(len(samples), -1), path), rate)
+    return ArraySource(str(path), _checked(samples[:, np.newaxis] if samples.ndim == 1 else samples, path), rate)
 
 
 def _checked(samples: NDArray[Any], path: Path) -> NDArray[np.float32]:

@@ -92,6 +92,7 @@ class BoardSensor:
         self.board = board
         self.lost = 0  # samples that the reader could not take in time
         self._pulls = False
+        board.request(Operation.PING)  # starts the link, which makes `_smg`
         board.exec("_smg.stream = _smg.reader = None")
         board.exec(specification.code)
         board.exec(f"_smg.reader = {specification.reader}({specification.arguments})")
