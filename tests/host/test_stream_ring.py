@@ -121,12 +121,14 @@ def test_windows_with_a_gap_are_dropped() -> None:
     assert np.array_equal(first.outputs[0].reshape(4, 1), frames[8:12])
 
 
-def stream(samples: NDArray[np.float32], plan: WindowPlan, ring: Any, *, realtime: bool, rate: float = 1e6) -> Any:
+def stream(
+    samples: NDArray[np.float32], plan: WindowPlan, ring: Any, *, realtime: bool, limit: int | None = None
+) -> Any:
     tensor = TensorLayout((plan.window, plan.width), 0.5, 3)
     seen: list[AnsweredWindow] = []
-    source = ArraySource("test", samples, rate)
+    source = ArraySource("test", samples, 1e6)
     streamer = Streamer(source, Preprocessing(), tensor, plan, ring, realtime=realtime)
-    streamer.run(seen.append)
+    streamer.run(seen.append, limit)
     return tensor.quantize(samples), seen, streamer.timing
 
 
@@ -162,6 +164,7 @@ def test_a_slow_board_in_real_time_counts_every_window() -> None:
         assert np.array_equal(window.outputs[0].reshape(-1, 1), expected[window.number])
         assert np.array_equal(window.rows, expected[window.number])
         assert window.latency is not None
+    assert len(stream(samples, plan, Slow(plan), realtime=True, limit=3)[1]) == 3
 
 
 def test_an_error_of_the_source_is_raised() -> None:

@@ -71,6 +71,8 @@ def summary(result: StreamResult) -> str:
         if times["latency_ms"]:
             line += f", latency {times['latency_ms']['median']:.1f} ms, 95 % within {times['latency_ms']['p95']:.1f} ms"
         lines.append(line)
+    if result.lost:
+        lines.append(f"the source has lost samples, or was interrupted, {result.lost} times")
     if result.line_share is not None:
         lines.append(f"{100 * result.line_share:.1f} % of what the line carries")
     return "\n".join(lines)

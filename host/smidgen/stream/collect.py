@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]  # samples so far, samples wanted (0: unti
 
 @dataclass(frozen=True)
 class Collection:
-    """What `collect` did. samples: added. lost: by the sensor's reader. recordings: in the file now, by label."""
+    """What `collect` did. samples: added. lost: see Source. recordings: in the file now, by label."""
 
     file: str
     label: str
@@ -114,4 +114,4 @@ def _collect(source: Source, label: str, path: Path, wanted: int | None, progres
             save_dataset(after, path)
     recordings = {name: int(np.sum(after.labels == index)) for index, name in enumerate(after.names)}
     length = count / source.rate if source.rate else None
-    return Collection(str(path), label, count, length, int(getattr(source, "lost", 0)), recordings, partial)
+    return Collection(str(path), label, count, length, source.lost, recordings, partial)

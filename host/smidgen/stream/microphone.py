@@ -11,9 +11,10 @@ from smidgen.errors import InputError
 
 
 class MicrophoneSource:
-    """Mono. The package buffers what comes while nobody reads; what it has lost is counted in `overflows`."""
+    """Mono. The package buffers what comes while nobody reads; `lost` counts how often that was not enough."""
 
     is_live = True
+    can_wait = False
     channels = 1
 
     def __init__(self, rate: float, device: str | None = None) -> None:
@@ -25,7 +26,7 @@ class MicrophoneSource:
             raise InputError(f"sounddevice cannot be used: {error}") from error
         self.name = f"microphone {device}" if device else "microphone"
         self.rate = rate
-        self.overflows = 0
+        self.lost = 0
         chosen = int(device) if device and device.isdigit() else device
         try:
             self._stream: Any = sounddevice.InputStream(samplerate=rate, channels=1, dtype="float32", device=chosen)
@@ -35,7 +36,7 @@ class MicrophoneSource:
 
     def read(self, count: int) -> NDArray[np.float32]:
         samples, overflowed = self._stream.read(min(count, max(1, round(self.rate / 100))))
-        self.overflows += bool(overflowed)
+        self.lost += bool(overflowed)
         result: NDArray[np.float32] = samples
         return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from smidgen.link.speed import LineLimit, line_limit
 from smidgen.network import NetworkTensor
 from smidgen.samples import dequantize
 from smidgen.stream.board_ring import BoardRing
-from smidgen.stream.preprocessing import parse_preprocessing
+from smidgen.stream.preprocessing import Preprocessing, parse_preprocessing
 from smidgen.stream.sensor import BoardSensor, SensorStreamer, is_board_source
 from smidgen.stream.session import AnsweredWindow, Streamer, WindowPlan, plan_windows
+from smidgen.stream.source import Source
 from smidgen.stream.specification import open_source
 from smidgen.stream.timing import StreamTiming
 
@@ -70,6 +72,7 @@ class StreamResult:
     line_bytes: int
     limit: LineLimit | None
     partial: bool
+    lost: int  # by the source, see there; a sensor's are among the frames that were skipped
 
     @property
     def line_share(self) -> float | None:
@@ -91,6 +94,7 @@ class StreamResult:
             "labels": self.labels,
             "line_bytes": self.line_bytes,
             "line_share": None if share is None else round(share, 4),
+            "lost": self.lost,
             "partial": self.partial,
         }
 
@@ -113,37 +117,32 @@ def run_stream(
         raise InputError(f"{blob_path} has {blob.network.input_count} inputs; a stream fills one")
     preprocessing = parse_preprocessing(blob.metadata.get("preprocessing"))
     viewer = _Viewer(blob.network.tensors[1], blob.metadata.get("labels"), show)
-    opened = None if is_board_source(source) else open_source(source, options.rate, options.encoding, options.channels)
-    tensor = blob.network.tensors[0]
-    try:
-        if opened is not None:  # before the board is bothered: does it fit?
-            _plan(tensor, preprocessing.width(opened.channels), options)
-            if opened.rate is not None:
-                preprocessing.frame_rate(opened.rate)
+    if is_board_source(source):
         with connect(port) as board:
             board.install()
             model = board.load(data)
-            if opened is not None:
-                plan = _plan(tensor, preprocessing.width(opened.channels), options)
-                ring = BoardRing(board, model, plan.width, plan.hop, plan.capacity)
-                realtime = options.realtime or opened.is_live
-                stream: Streamer | SensorStreamer = Streamer(
-                    opened, preprocessing, model.inputs[0], plan, ring, realtime=realtime
-                )
-                name = opened.name
-            else:
-                sensor = BoardSensor(board, source)
-                plan = _plan(tensor, preprocessing.width(sensor.channels), options)
-                stream = SensorStreamer(sensor, preprocessing, model, plan)
-                name = source
-            return _carry_out(board, stream, plan, name, viewer, options.limit)
-    finally:
-        if opened is not None:
-            opened.close()
+            sensor = BoardSensor(board, source)
+            plan = _plan(blob.network.tensors[0], preprocessing, sensor, options)
+            sensor_stream = SensorStreamer(sensor, preprocessing, model, plan)
+            return _carry_out(board, sensor_stream, plan, sensor, viewer, options.limit)
+    with closing(open_source(source, options.rate, options.encoding, options.channels)) as opened:
+        plan = _plan(blob.network.tensors[0], preprocessing, opened, options)  # before the board is bothered
+        with connect(port) as board:
+            board.install()
+            model = board.load(data)
+            ring = BoardRing(board, model, plan.width, plan.hop, plan.capacity)
+            realtime = options.realtime or not opened.can_wait
+            stream = Streamer(opened, preprocessing, model.inputs[0], plan, ring, realtime=realtime)
+            return _carry_out(board, stream, plan, opened, viewer, options.limit)
 
 
 def _carry_out(
-    board: Board, stream: Streamer | SensorStreamer, plan: WindowPlan, name: str, viewer: _Viewer, limit: int | None
+    board: Board,
+    stream: Streamer | SensorStreamer,
+    plan: WindowPlan,
+    source: Source,
+    viewer: _Viewer,
+    limit: int | None,
 ) -> StreamResult:
     before = board.link_statistics.bytes_sent
     partial = False
@@ -154,18 +153,22 @@ def _carry_out(
         partial = True
     return StreamResult(
         board.port,
-        name,
+        source.name,
         plan,
         stream.timing,
         dict(viewer.counts),
         board.link_statistics.bytes_sent - before,
         line_limit(board.port, _BAUDRATE),
         partial,
+        source.lost,
     )
 
 
-def _plan(tensor: NetworkTensor, width: int, options: StreamOptions) -> WindowPlan:
-    return plan_windows(tensor.shape, width, options.window, options.hop)
+def _plan(tensor: NetworkTensor, preprocessing: Preprocessing, source: Source, options: StreamOptions) -> WindowPlan:
+    """Raises InputError if model, preprocessing and source do not go together."""
+    if source.rate is not None:
+        preprocessing.frame_rate(source.rate)
+    return plan_windows(tensor.shape, preprocessing.width(source.channels), options.window, options.hop)
 
 
 class _Viewer:

@@ -85,6 +85,7 @@ class BoardSensor:
     """
 
     is_live = True
+    can_wait = False
 
     def __init__(self, board: Board, text: str) -> None:
         specification = parse_sensor(text)

@@ -108,6 +108,7 @@ class Streamer:
         self._backlog = Backlog(plan.width, plan.capacity, lossless=not realtime)
         rate = preprocessing.frame_rate(source.rate) if source.rate else None
         self.timing = StreamTiming(plan.hop / rate if rate and realtime else None)
+        self._limit: int | None = None  # windows
         self._sent = 0  # frames
         self._skipped = 0  # frames
         self._expected = 0  # window
@@ -117,11 +118,11 @@ class Streamer:
         """Until the source ends, or `limit` windows are answered. `timing` says what was measured, after Ctrl-C too."""
         reader = threading.Thread(target=self._read, name="source", daemon=True)
         reader.start()
+        self._limit = limit
         self.timing.start()
         try:
-            while limit is None or self.timing.answered < limit:
-                if not self._step(show):
-                    break
+            while self._wants_more() and self._step(show):
+                pass
         finally:
             self.timing.stop()
             self._backlog.end()
@@ -133,9 +134,12 @@ class Streamer:
             batch = self._backlog.take(min(missing, max(1, self._plan.hop // 4)), self._plan.capacity)
         else:
             batch = self._backlog.take(missing, missing)
-        while batch is not None and self._feed(batch, show):
+        while batch is not None and self._feed(batch, show) and self._wants_more():
             batch = self._backlog.take(0, self._plan.capacity if self._realtime else 0)
         return batch is not None
+
+    def _wants_more(self) -> bool:
+        return self._limit is None or self.timing.answered < self._limit
 
     def _feed(self, batch: Batch, show: Show | None) -> bool:
         """Whether complete windows wait on the board."""

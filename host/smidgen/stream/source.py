@@ -28,6 +28,14 @@ class Source(Protocol):
     def is_live(self) -> bool:
         """Whether its samples come when they come: nobody has to wait before reading them."""
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether it keeps its samples until they are read."""
+
+    @property
+    def lost(self) -> int:
+        """How many samples (of a microphone: how often some) were lost because nobody read them in time."""
+
     def read(self, count: int) -> FloatArray:
         """The next samples, [at most count, channels]; none at the end. A live source waits for some."""
 
@@ -39,6 +47,8 @@ class ArraySource:
     """Samples in memory: [samples, channels]."""
 
     is_live = False
+    can_wait = True
+    lost = 0
 
     def __init__(self, name: str, samples: FloatArray, rate: float | None) -> None:
         self.name = name

@@ -19,6 +19,8 @@ class PipeSource:
     """encoding: int16 (audio, -1 to 1), float32, both little-endian with the channels interleaved, or csv."""
 
     is_live = True
+    can_wait = True
+    lost = 0
 
     def __init__(self, file: BinaryIO, encoding: str, channels: int, rate: float | None) -> None:
         if encoding not in (*ENCODINGS, CSV):
