@@ -3,6 +3,7 @@
     boards/*.toml                      ->  smidgen/boards/
     device/link/*.py                   ->  smidgen/device/link/
     device/power/*.py                  ->  smidgen/power/device/
+    device/stream/*.py                 ->  smidgen/stream/device/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
     device/stubs/smidgen.pyi           ->  smidgen/device/stubs/
 
@@ -46,7 +47,11 @@ class BuildWithData(build_py):
         power = [
             (source, package / "power" / "device" / source.name) for source in (ROOT / "device" / "power").glob("*.py")
         ]
-        return sorted(boards + link + modules + power + stubs)
+        stream = [
+            (source, package / "stream" / "device" / source.name)
+            for source in (ROOT / "device" / "stream").glob("*.py")
+        ]
+        return sorted(boards + link + modules + power + stream + stubs)
 
 
 setup(cmdclass={"build_py": BuildWithData}, options={"build": {"build_base": ".cache/build"}})

@@ -109,7 +109,7 @@ class _SmgService(_SmgFrames):
             self.targets = self.model.inputs
             piece = piece[6:]
         else:
-            self.text = bytearray()
+            self.text = _smg.stream if operation == 10 else bytearray()
         self.stored = 0
         return piece
 
@@ -142,6 +142,8 @@ class _SmgService(_SmgFrames):
             return (self.text,)
         if operation == 2:
             return (repr(eval(str(self.text, "utf8"))).encode(),)
+        if operation == 10:
+            return self.text.result()
         if operation < 5 or operation > 7:
             return ()
         model = self.model

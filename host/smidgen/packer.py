@@ -65,6 +65,7 @@ def pack(
     labels: str | Path | Sequence[str] | None = None,
     golden: str | Path | None = None,
     golden_count: int | None = None,
+    preprocessing: Any = None,
     keep_channels: bool = False,
     optimize: Goal | str | None = None,
     coding: Coding | None = None,
@@ -80,6 +81,7 @@ def pack(
     calibration_scale: real value of one step of the calibration numbers; needed when they are integers.
     golden: .npz with `input` and optionally `output`; all outputs are checked, the first golden_count go into the blob
     (without a count: two, if they take no more than 4 KiB).
+    preprocessing: what `smidgen stream` does to samples (docs/streaming.md): goes into the metadata as it is.
     keep_channels: keep those that no output depends on, so that all tensors have the shapes they have in the model.
     optimize: what the plan is chosen for (balanced; size with a compression); board: whose memory it is made to fit.
     coding: how all weights are stored, as for make_plan; None: as it is best for the goal. explain: say why, and what
@@ -102,6 +104,8 @@ def pack(
     network = model_network if keep_channels else remove_constant_channels(model_network)
     vectors = _golden(model_network, network, golden, golden_count, was_float, notes, progress)
     metadata = _metadata(path, network, _labels(labels, network))
+    if preprocessing is not None:
+        metadata["preprocessing"] = preprocessing
     compressed = None
     uncompressed = network
     if compression is not None:

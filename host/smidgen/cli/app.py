@@ -8,6 +8,7 @@ import smidgen
 from smidgen.cli.bench import bench_command as bench
 from smidgen.cli.boards import boards
 from smidgen.cli.check_power import check_power
+from smidgen.cli.collect import collect
 from smidgen.cli.compare import compare_command as compare
 from smidgen.cli.completion import PROGRAM, completion
 from smidgen.cli.demo import demo
@@ -22,6 +23,7 @@ from smidgen.cli.push import push
 from smidgen.cli.repl import repl
 from smidgen.cli.run import run
 from smidgen.cli.sim import sim
+from smidgen.cli.stream import stream
 from smidgen.cli.train import train
 from smidgen.cli.verify import verify
 
@@ -44,6 +46,8 @@ _GROUPS = {
     },
     "Live": {
         "run": "run a blob on samples",
+        "stream": "run a blob on a sensor's samples, live",
+        "collect": "collect labelled samples from a sensor",
         "repl": "the board's prompt with a model loaded",
         "diff": "compare board and reference, operator by operator",
         "verify": "is every output exact?",
@@ -82,6 +86,7 @@ for _command in (
     bench,
     boards,
     check_power,
+    collect,
     compare,
     completion,
     demo,
@@ -96,6 +101,7 @@ for _command in (
     repl,
     run,
     sim,
+    stream,
     train,
     uninstall,
     verify,

@@ -20,6 +20,7 @@ from smidgen.optimization import DEFAULT_MEMORY_BYTES
 from smidgen.plan.optimize import Goal
 from smidgen.plan.weights import CODINGS, Coding
 from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
+from smidgen.stream.preprocessing import load_preprocessing
 
 
 @click.command()
@@ -36,6 +37,10 @@ from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
     help="Real value of one step of integer calibration data, e.g. 0.0039216 for pixels.",
 )
 @click.option("--labels", type=FILE, help="Text file with the name of one class a line.")
+@click.option(
+    "--preprocessing", metavar="NAME|FILE.json",
+    help="What smidgen stream does to samples: raw, mfcc, log-mel, or settings (docs/streaming.md).",
+)  # fmt: skip
 @click.option("--golden", type=FILE, help="Inputs and expected outputs (.npz: input, output) to check and to embed.")
 @click.option(
     "--golden-count", type=click.IntRange(min=0),
@@ -62,7 +67,7 @@ from smidgen.quantize import DEFAULT_METHOD, RANGE_METHODS
 @json_option
 def pack(
     model: Path, output: Path, calibration: Path | None, calibration_scale: float | None, method: str,
-    labels: Path | None, golden: Path | None, golden_count: int | None,
+    labels: Path | None, preprocessing: str | None, golden: Path | None, golden_count: int | None,
     keep_channels: bool, optimize: str | None, coding: Coding | None, board: BoardDescription | None, explain: bool,
     as_json: bool, **compressing: Any,
 ) -> None:  # fmt: skip
@@ -71,6 +76,7 @@ def pack(
     with progress_bar() as progress:
         packed = packer.pack(
             model, calibration=calibration, calibration_scale=calibration_scale, method=method, labels=labels,
+            preprocessing=preprocessing and load_preprocessing(preprocessing),
             golden=golden, golden_count=golden_count, keep_channels=keep_channels, optimize=optimize, coding=coding,
             board=board, explain=explain, compression=request, progress=progress,
         )  # fmt: skip

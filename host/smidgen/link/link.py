@@ -50,6 +50,7 @@ class Operation(IntEnum):
     INFER = 5
     PROFILE = 7
     LEAVE = 8
+    FEED = 10
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""MicroPython code that a measurement puts on a board: device/power/*.py, without comments, and its removal."""
+"""MicroPython code that a measurement or a stream puts on a board, without comments, and its removal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PREFIX = "Smidgen"  # of all names that it leaves there
 
 
 @lru_cache
-def device_code(name: str) -> str:
-    """The file `name`.py as code for one `exec`: no comments, no docstrings, indented by one space.
+def device_code(name: str, folder: str = "power") -> str:
+    """The file device/`folder`/`name`.py as code for one `exec`: no comments, no docstrings, indented by one space.
 
     All names that it makes global begin with `Smidgen`, modules too: the board's own `time` is its user's.
     """
-    path = _directory() / f"{name}.py"
+    path = _directory(folder) / f"{name}.py"
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -54,7 +54,7 @@ def remove_code(*names: str) -> str:
     )
 
 
-def _directory() -> Path:
-    package = Path(__file__).resolve().parent
-    checkout = package.parents[2]
-    return checkout / "device" / "power" if (checkout / "device" / "power").is_dir() else package / "device"
+def _directory(folder: str) -> Path:
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1] / "device" / folder
+    return checkout if checkout.is_dir() else package / folder / "device"

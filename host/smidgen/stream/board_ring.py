@@ -1,0 +1,73 @@
+"""The ring on the board that frames are fed into, and the answers that come back."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.errors import BoardError
+from smidgen.link.board_model import BoardModel
+from smidgen.link.layout import TensorLayout
+from smidgen.link.link import Operation
+from smidgen.link.session import Board
+from smidgen.power.device_code import device_code
+
+Int8Array = NDArray[np.int8]
+_HEADER = struct.Struct("<4I")
+_NONE = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Answer:
+    """window: its number, None if none was complete. dropped: windows since the start. waiting: windows that are
+    complete, but not yet answered. microseconds: of the inference, on the board."""
+
+    window: int | None
+    dropped: int
+    waiting: int
+    microseconds: int
+    outputs: list[Int8Array]
+
+
+class BoardRing:
+    """Of the session `board`, for its `model`; there is one at a time. width: bytes of a frame; the rest in frames."""
+
+    def __init__(self, board: Board, model: BoardModel, width: int, hop: int, capacity: int) -> None:
+        self._board = board
+        self._model = model
+        board.exec("_smg.stream = None\n__import__('gc').collect()")
+        board.exec(device_code("ring", "stream"))
+        board.exec(f"_smg.stream = SmidgenRing(_smg.models[{model.key}], {width}, {hop}, {capacity})")
+
+    def feed(self, rows: Int8Array) -> Answer:
+        """Send frames, perhaps none, and have the board infer one window if one is complete."""
+        answer, rest = parse_answer(self._board.request(Operation.FEED, rows.tobytes()), self._model.outputs)
+        if rest:
+            raise BoardError(f"the board's answer has {len(rest)} bytes too many")
+        return answer
+
+    def skip(self, frames: int) -> None:
+        """So many frames are not sent: they were not taken in time."""
+        self._board.evaluate(f"_smg.stream.skip({frames})")
+
+
+def parse_answer(result: bytes, outputs: Sequence[TensorLayout]) -> tuple[Answer, bytes]:
+    """What `SmidgenRing.result` gave, and what follows it. BoardError if it is too short."""
+    if len(result) < _HEADER.size:
+        raise BoardError(f"the board's answer to a stream has {len(result)} bytes, at least {_HEADER.size} belong")
+    window, dropped, waiting, microseconds = _HEADER.unpack_from(result)
+    rest = result[_HEADER.size :]
+    if window == _NONE:
+        return Answer(None, dropped, waiting, 0, []), rest
+    size = sum(tensor.elements for tensor in outputs)
+    if len(rest) < size:
+        raise BoardError(f"the board's answer has {len(rest)} output elements, the model {size}")
+    arrays = []
+    for tensor in outputs:
+        arrays.append(np.frombuffer(rest[: tensor.elements], np.int8).reshape(tensor.shape))
+        rest = rest[tensor.elements :]
+    return Answer(window, dropped, waiting, microseconds, arrays), rest

@@ -1,0 +1,195 @@
+"""Streams samples through a network on a board: reads a source, feeds the board's ring, takes its answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.errors import InputError
+from smidgen.link.layout import TensorLayout
+from smidgen.stream.backlog import Backlog, Batch
+from smidgen.stream.board_ring import Answer
+from smidgen.stream.preprocessing import Preprocessing, Preprocessor
+from smidgen.stream.source import Source
+from smidgen.stream.timing import StreamTiming
+
+Int8Array = NDArray[np.int8]
+_BLOCK_SECONDS = 0.02  # of samples that are read at once
+_BLOCK_SAMPLES = 256  # where the rate is not known, or time does not matter
+
+
+class Ring(Protocol):
+    """See `BoardRing`."""
+
+    def feed(self, rows: Int8Array) -> Answer: ...
+
+    def skip(self, frames: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """In frames of `width` numbers: a window, from one window to the next, and what the board's ring holds."""
+
+    width: int
+    window: int
+    hop: int
+    capacity: int
+
+
+def plan_windows(
+    shape: Sequence[int], width: int, window: int | None = None, hop: int | None = None, queue: int = 2
+) -> WindowPlan:
+    """For a model's input of this shape. window: only to be checked. hop: by default half a window.
+
+    queue: windows that may wait on the board.
+    """
+    elements = prod(shape)
+    if elements % width:
+        raise InputError(
+            f"the model's input has {elements} elements (shape {list(shape)}), which are not a whole number of "
+            f"frames of {width}: does the source have the channels that the model was trained with?"
+        )
+    frames = elements // width
+    if window is not None and window != frames:
+        raise InputError(f"the model's window has {frames} frames of {width}, not {window}: leave --window away")
+    hop = max(1, frames // 2) if hop is None else hop
+    if hop < 1:
+        raise InputError(f"a hop is at least one frame, not {hop}")
+    return WindowPlan(width, frames, hop, frames + queue * hop)
+
+
+@dataclass(frozen=True)
+class AnsweredWindow:
+    """rows: what the board saw, int8 [frames, width]. dropped: windows until now.
+
+    latency: seconds from the window's last sample to its answer; None where samples do not come in real time.
+    """
+
+    number: int
+    outputs: list[Int8Array]
+    microseconds: int
+    latency: float | None
+    dropped: int
+    rows: Int8Array
+
+
+Show = Callable[[AnsweredWindow], None]
+
+
+class Streamer:
+    """One stream. realtime: samples are sent when they are due, and dropped when the board is late; else as fast as the
+    board takes them, and none is lost."""
+
+    def __init__(
+        self,
+        source: Source,
+        preprocessing: Preprocessing,
+        tensor: TensorLayout,
+        plan: WindowPlan,
+        ring: Ring,
+        *,
+        realtime: bool,
+    ) -> None:
+        if realtime and source.rate is None:
+            raise InputError(f"{source.name} does not say how many samples a second it has: give --rate")
+        self._source = source
+        self._preprocessor = Preprocessor(preprocessing)
+        self._tensor = tensor
+        self._plan = plan
+        self._ring = ring
+        self._realtime = realtime
+        self._backlog = Backlog(plan.width, plan.capacity, lossless=not realtime)
+        rate = preprocessing.frame_rate(source.rate) if source.rate else None
+        self.timing = StreamTiming(plan.hop / rate if rate and realtime else None)
+        self._limit: int | None = None  # windows
+        self._sent = 0  # frames
+        self._skipped = 0  # frames
+        self._expected = 0  # window
+        self._recent = np.zeros((0, plan.width), np.int8)  # the frames last sent
+
+    def run(self, show: Show | None = None, limit: int | None = None) -> None:
+        """Until the source ends, or `limit` windows are answered. `timing` says what was measured, after Ctrl-C too."""
+        reader = threading.Thread(target=self._read, name="source", daemon=True)
+        reader.start()
+        self._limit = limit
+        self.timing.start()
+        try:
+            while self._wants_more() and self._step(show):
+                pass
+        finally:
+            self.timing.stop()
+            self._backlog.end()
+
+    def _step(self, show: Show | None) -> bool:
+        """Feed what completes a window, or a part of it, until no complete window waits. False at the end."""
+        missing = max(1, self._expected * self._plan.hop + self._plan.window - self._sent)
+        if self._realtime:
+            batch = self._backlog.take(min(missing, max(1, self._plan.hop // 4)), self._plan.capacity)
+        else:
+            batch = self._backlog.take(missing, missing)
+        while batch is not None and self._feed(batch, show) and self._wants_more():
+            batch = self._backlog.take(0, self._plan.capacity if self._realtime else 0)
+        return batch is not None
+
+    def _wants_more(self) -> bool:
+        return self._limit is None or self.timing.answered < self._limit
+
+    def _feed(self, batch: Batch, show: Show | None) -> bool:
+        """Whether complete windows wait on the board."""
+        begun = time.monotonic()
+        if batch.skipped:
+            self._ring.skip(batch.skipped)
+            self._remember(np.zeros((batch.skipped, self._plan.width), np.int8))
+        answer = self._ring.feed(batch.rows)
+        self.timing.requested(time.monotonic() - begun, len(batch.rows), batch.skipped, answer.dropped)
+        self._remember(batch.rows)
+        if answer.window is not None:
+            self._expected = answer.window + 1
+            self._answered(answer, show)
+        return answer.waiting > 0
+
+    def _answered(self, answer: Answer, show: Show | None) -> None:
+        assert answer.window is not None
+        start = answer.window * self._plan.hop
+        end = start + self._plan.window
+        latency = time.monotonic() - self._backlog.arrival(end) if self._realtime else None
+        self.timing.answer(answer.microseconds, latency)
+        first = self._sent - len(self._recent)
+        rows = self._recent[start - first : end - first]
+        if show is not None:
+            show(AnsweredWindow(answer.window, answer.outputs, answer.microseconds, latency, answer.dropped, rows))
+
+    def _remember(self, rows: Int8Array) -> None:
+        self._sent += len(rows)
+        self._recent = np.concatenate((self._recent, rows))[-(self._plan.capacity + self._plan.hop) :]
+
+    def _read(self) -> None:
+        """The thread of the source."""
+        try:
+            self._read_all()
+            self._backlog.end()
+        except BaseException as error:
+            self._backlog.end(error)
+
+    def _read_all(self) -> None:
+        rate = self._source.rate
+        block = max(1, round(rate * _BLOCK_SECONDS)) if rate and self._realtime else _BLOCK_SAMPLES
+        began = time.monotonic()
+        count = 0
+        while True:
+            samples = self._source.read(block)
+            if not len(samples):
+                return
+            count += len(samples)
+            if self._realtime and rate and not self._source.is_live:
+                time.sleep(max(0.0, began + count / rate - time.monotonic()))
+            frames = self._preprocessor.frames(samples)
+            if len(frames) and not self._backlog.put(self._tensor.quantize(frames)):
+                return

@@ -1,0 +1,78 @@
+"""Samples from standard input: raw numbers, or lines of comma-separated ones."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.errors import InputError
+from smidgen.stream.files import csv_row, is_heading
+
+ENCODINGS = {"int16": ("<i2", 1 / 32768), "float32": ("<f4", 1.0)}  # type, and value of one step
+CSV = "csv"
+_LONGEST_LINE = 65_536
+
+
+class PipeSource:
+    """encoding: int16 (audio, -1 to 1), float32, both little-endian with the channels interleaved, or csv."""
+
+    is_live = True
+    can_wait = True
+    lost = 0
+
+    def __init__(self, file: BinaryIO, encoding: str, channels: int, rate: float | None) -> None:
+        if encoding not in (*ENCODINGS, CSV):
+            raise InputError(f"there is no encoding {encoding!r}; there are {', '.join((*ENCODINGS, CSV))}")
+        self.name = "standard input"
+        self.rate = rate
+        self.channels = channels
+        self._file = file
+        self._encoding = encoding
+        self._rest = b""
+        self._line = 0
+
+    def read(self, count: int) -> NDArray[np.float32]:
+        samples = self._lines(count) if self._encoding == CSV else self._numbers(count)
+        if not np.isfinite(samples).all():
+            raise InputError("standard input: a sample is not finite")
+        return samples
+
+    def close(self) -> None:
+        pass
+
+    def _numbers(self, count: int) -> NDArray[np.float32]:
+        kind, step = ENCODINGS[self._encoding]
+        size = np.dtype(kind).itemsize * self.channels
+        data = self._rest
+        while len(data) < size:
+            more = self._some(count * size - len(data))
+            if not more:
+                data = b""  # what is left is no whole sample
+                break
+            data += more
+        whole = len(data) // size * size
+        self._rest = data[whole:]
+        samples = np.frombuffer(data[:whole], kind).reshape(-1, self.channels)
+        result: NDArray[np.float32] = samples.astype(np.float32) * np.float32(step)
+        return result
+
+    def _some(self, count: int) -> bytes:
+        """What is there, at most so many bytes; waits for the first."""
+        read = getattr(self._file, "read1", self._file.read)
+        data: bytes = read(count)
+        return data
+
+    def _lines(self, count: int) -> NDArray[np.float32]:
+        """One at a time: waiting for more would delay the first."""
+        while True:
+            line = self._file.readline(_LONGEST_LINE)
+            if not line:
+                return np.zeros((0, self.channels), np.float32)
+            self._line += 1
+            text = line.decode("utf-8", "replace").strip()
+            if text and not (self._line == 1 and is_heading(text)):
+                row = csv_row(text, f"standard input, line {self._line}", self.channels)
+                with np.errstate(over="ignore"):
+                    return np.array([row], np.float64).astype(np.float32)

@@ -1,0 +1,145 @@
+"""Recordings of streams, and data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smidgen.errors import InputError
+from smidgen.stream import collect as collecting
+from smidgen.stream.collect import collect
+from smidgen.stream.dataset import load_dataset
+from smidgen.stream.record import open_recorder
+from smidgen.stream.run import LiveWindow
+from smidgen.stream.session import AnsweredWindow
+from smidgen.stream.source import ArraySource
+from smidgen.stream.timing import StreamTiming
+
+
+def window(number: int) -> LiveWindow:
+    rows = np.full((4, 2), number, np.int8)
+    answer = AnsweredWindow(number, [np.array([number, 1], np.int8)], 100 + number, 0.002, 3, rows)
+    return LiveWindow(answer, [0.25, 0.75], "up", [0.0] * 4, StreamTiming(None), None)
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_lines(tmp_path: Path, interrupted: bool) -> None:
+    path = tmp_path / "a.jsonl"
+    try:
+        with open_recorder(path, {"blob": "x.smg"}, windows=True) as recorder:
+            recorder.add(window(0))
+            assert len(lines(path)) == 2  # it is there at once
+            recorder.add(window(1))
+            if interrupted:
+                raise KeyboardInterrupt
+            recorder.complete()
+    except KeyboardInterrupt:
+        pass
+    about, first, second, end = lines(path)
+    assert about == {"stream": {"blob": "x.smg"}}
+    assert (first["window"], first["outputs"], first["latency_ms"], first["dropped"]) == (0, [[0, 1]], 2.0, 3)
+    assert second["input"] == [[1, 1]] * 4
+    assert end == {"end": {"windows": 2, "partial": interrupted}}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_arrays(tmp_path: Path, interrupted: bool) -> None:
+    path = tmp_path / "a.npz"
+    try:
+        with open_recorder(path, {"blob": "x.smg"}, windows=True) as recorder:
+            for number in range(40):
+                recorder.add(window(number))
+                if number == 20:
+                    with np.load(path) as so_far:
+                        assert len(so_far["number"]) == 16 and bool(so_far["partial"])
+            if interrupted:
+                raise KeyboardInterrupt
+            recorder.complete()
+    except KeyboardInterrupt:
+        pass
+    with np.load(path) as arrays:
+        assert arrays["output"].shape == (40, 2) and arrays["input"].shape == (40, 4, 2)
+        assert arrays["number"].tolist() == list(range(40))
+        assert bool(arrays["partial"]) is interrupted
+        assert json.loads(str(arrays["about"])) == {"blob": "x.smg"}
+
+
+def test_windows_are_optional_and_nothing_may_happen(tmp_path: Path) -> None:
+    with open_recorder(tmp_path / "a.npz", {}, windows=False) as recorder:
+        recorder.complete()
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert len(arrays["number"]) == 0 and "input" not in arrays and not arrays["partial"]
+    with pytest.raises(InputError, match=r"recordings are \.jsonl or \.npz"):
+        open_recorder(tmp_path / "a.csv", {}, windows=False)
+    for name in ("no/a.jsonl", "no/a.npz"):
+        with pytest.raises(InputError, match="cannot write"):
+            open_recorder(tmp_path / name, {}, windows=False)
+
+
+def test_collecting_adds_recordings(tmp_path: Path) -> None:
+    source, data = tmp_path / "a.npy", tmp_path / "data.npz"
+    samples = np.arange(1200, dtype=np.float32).reshape(600, 2)
+    np.save(source, samples)
+    first = collect(str(source), "walk", data, rate=100)
+    second = collect(str(source), "run", data, rate=100, seconds=3)
+    third = collect(str(source), "walk", data, rate=100, samples=1)
+    assert (first.samples, second.samples, third.samples) == (600, 300, 1)
+    assert third.recordings == {"walk": 2, "run": 1} and not third.partial
+    recordings = load_dataset(data, 2, 100).recordings()
+    assert [label for label, _ in recordings] == ["walk", "run", "walk"]
+    assert [np.array_equal(part, samples[: len(part)]) for _, part in recordings] == [True] * 3
+    assert [len(part) for _, part in recordings] == [600, 300, 1]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("cut")])
+def test_what_came_before_an_interruption_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    class Interrupted(ArraySource):
+        def read(self, count: int) -> Any:
+            samples = super().read(2)
+            if not len(samples):
+                raise error
+            return samples
+
+    source = Interrupted("test", np.ones((6, 1), np.float32), 10.0)
+    monkeypatch.setattr(collecting, "open_source", lambda *_: source)
+    data = tmp_path / "data.npz"
+    if isinstance(error, InputError):
+        with pytest.raises(InputError, match="cut"):
+            collect("x", "a", data)
+    else:
+        assert collect("x", "a", data).partial
+    assert [len(part) for _, part in load_dataset(data, 1, 10.0).recordings()] == [6]
+
+
+def test_what_does_not_belong_together(tmp_path: Path) -> None:
+    source, data = tmp_path / "a.npy", tmp_path / "data.npz"
+    np.save(source, np.zeros((4, 2), np.float32))
+    collect(str(source), "a", data, rate=100)
+    with pytest.raises(InputError, match="has 100 samples a second, the source has 50"):
+        collect(str(source), "a", data, rate=50)
+    np.save(source, np.zeros((4, 3), np.float32))
+    with pytest.raises(InputError, match="has 2 channels, the source has 3"):
+        collect(str(source), "a", data, rate=100)
+    with pytest.raises(InputError, match="a label has"):
+        collect(str(source), " ", data)
+    with pytest.raises(InputError, match=r"is a \.npz file"):
+        collect(str(source), "a", tmp_path / "a.csv")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(InputError, match="has no array 'samples'"):
+        collect(str(source), "a", tmp_path / "other.npz")
+    with np.load(data) as arrays:
+        damaged = dict(arrays)
+    for name, array in (("labels", np.array([7])), ("starts", np.array([1])), ("rate", np.array("x"))):
+        np.savez(tmp_path / "bad.npz", **{**damaged, name: array})
+        with pytest.raises(InputError, match=r"bad\.npz is"):
+            load_dataset(tmp_path / "bad.npz", 2, 100)
