@@ -60,7 +60,10 @@ def devices(probe: bool, interrupt: bool, every_port: bool, named: str | None, a
 
 def _besides(named: str | None) -> list[str]:
     """A port that no list of devices has; the names of boards that are listed, or that nobody serves, are none."""
-    if not named or named == AUTO or named.startswith(ID_PREFIX) or is_virtual(named):
+    if not named or named == AUTO or named.startswith(ID_PREFIX):
+        return []
+    if is_virtual(named):
+        note(f"{named} lives as long as the command that uses it; smidgen sim serves one that stays, and prints its port")
         return []
     return [named]
 
