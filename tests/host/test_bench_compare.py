@@ -54,8 +54,8 @@ def test_exact_counters_compare_to_a_tick(tmp_path: Path) -> None:
 
 
 def test_a_shared_computer_needs_a_large_difference(tmp_path: Path) -> None:
-    assert not compared(tmp_path / "1", board_noise(50, 2000, 1), board_noise(50, 2300, 2), SHARED).differs
-    assert compared(tmp_path / "2", board_noise(50, 2000, 1), board_noise(50, 2600, 2), SHARED).differs
+    assert not compared(tmp_path / "1", board_noise(50, 2000, 1), board_noise(50, 3500, 2), SHARED).differs
+    assert compared(tmp_path / "2", board_noise(50, 2000, 1), board_noise(50, 4500, 2), SHARED).differs
 
 
 def test_a_few_samples_are_not_judged(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def _session(reader: _Reader, path: Path) -> SavedSession:
         operator_ticks=reader.rounds("operators.ticks", len(operators)),
         names=[str(row.get("name", "?")) if isinstance(row, dict) else "?" for row in operators],
         memory={
-            "blob": reader.get("blob.blob_bytes", int),
+            "size of the blob": reader.get("blob.blob_bytes", int),
             "arena": reader.get("blob.arena_bytes", int),
             "scratch": reader.get("blob.scratch_bytes", int),
         },

@@ -24,7 +24,7 @@ _DEVIATIONS = 3.0
 _MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 _TICKS = 2.0
 FLOOR = 0.001  # of a board of its own
-SHARED_FLOOR = 0.2  # of a board that is a process among others
+SHARED_FLOOR = 1.0  # of a board that is a process among others: how busy these are changes everything
 
 
 class Verdict(str, Enum):
@@ -61,7 +61,7 @@ def noisy_difference(before: Sequence[float], after: Sequence[float], is_shared:
     """Of ticks. is_shared: of a board that is a process among others."""
     middle_before, middle_after = float(np.median(before)), float(np.median(after))
     noise = _DEVIATIONS * math.hypot(_scatter(before), _scatter(after))
-    floor = (SHARED_FLOOR if is_shared else FLOOR) * middle_before
+    floor = (SHARED_FLOOR if is_shared else FLOOR) * min(middle_before, middle_after)
     visible = max(noise, _TICKS, floor)
     if min(len(before), len(after)) < _FEWEST:
         verdict = Verdict.UNKNOWN
