@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = {path.name for path in (ROOT / "boards").glob("*.toml")}
 POWER = {path.name for path in (ROOT / "device" / "power").glob("*.py")}
+STREAM = {path.name for path in (ROOT / "device" / "stream").glob("*.py")}
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     assert names(wheel, "smidgen/natmod/") == {"armv6m/smidgen.mpy"}
     assert {name for name in names(wheel, "smidgen/boards/") if not name.endswith(".py")} == BOARDS
     assert names(wheel, "smidgen/power/device/") == POWER != set()
+    assert names(wheel, "smidgen/stream/device/") == STREAM != set()
     assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
     assert names(wheel, "smidgen/device/") == {"link/frames.py", "link/service.py"}
     with zipfile.ZipFile(wheel) as archive:
