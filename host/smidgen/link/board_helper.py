@@ -13,7 +13,6 @@ from smidgen.errors import BoardError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVICE_PARTS = ("frames.py", "service.py")
-NATIVE_CODE = "@micropython.native\n"
 
 
 def _with_short_indents(code: str) -> str:
@@ -23,7 +22,7 @@ def _with_short_indents(code: str) -> str:
 
 # Also right when the code below was interrupted before it had defined anything.
 REMOVE = """
-for name in ('_smg', '_smg_hello', '_smg_read', '_SmgFrames', '_SmgService'):
+for name in ('_smg', '_smg_hello', '_SmgFrames', '_SmgService'):
     globals().pop(name, None)
 del name
 __import__('gc').collect()
@@ -174,11 +173,7 @@ def service_source() -> list[str]:
 
 def create_service(nonce: int) -> str:
     """Code that makes `_smg.service`, whose frames are those of one session, and prints the board's platform."""
-    return (
-        f"_smg.service = _SmgService({nonce})\n"
-        "del _smg_read, _SmgFrames, _SmgService\n"
-        "print(__import__('sys').platform)"
-    )
+    return f"_smg.service = _SmgService({nonce})\ndel _SmgFrames, _SmgService\nprint(__import__('sys').platform)"
 
 
 def _read(name: str) -> str:
