@@ -23,6 +23,7 @@ class _SmgService(_SmgFrames):
 
     # Until the computer says so, or for `silence` milliseconds nothing comes.
     def serve(self, silence):
+        self.behind = b""
         self.kbd_intr(-1)
         try:
             self.send(65, 0, self.ident, self.received)
@@ -123,18 +124,18 @@ class _SmgService(_SmgFrames):
 
     # Into the targets, one after the other.
     def fill(self, piece):
-        start = 0
+        at = self.stored
+        self.stored += len(piece)
         for target in self.targets:
-            end = start + len(target)
-            if len(piece) and self.stored < end:
-                at = self.stored - start
-                part = piece[: end - self.stored]
-                target[at : at + len(part)] = part
-                self.stored += len(part)
-                piece = piece[len(part) :]
-            start = end
-        if len(piece):
-            raise ValueError("more than %d bytes" % start)
+            room = len(target) - at
+            if len(piece) <= room:
+                target[at : at + len(piece)] = piece
+                return
+            if room > 0:
+                target[at:] = piece[:room]
+                piece = piece[room:]
+            at = max(0, -room)
+        raise ValueError("more than %d bytes" % sum(len(target) for target in self.targets))
 
     def carry_out(self):
         operation = self.operation

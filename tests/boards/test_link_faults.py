@@ -18,7 +18,7 @@ import pytest
 
 from faulty_line import NONE, Faults, FaultyLine
 from smidgen.errors import BoardError, BoardReset
-from smidgen.link.frames import Frame, Kind, encode
+from smidgen.link.frames import FILLING, Frame, Kind, encode_for_board
 from smidgen.link.link import Operation
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import VirtualUnixBoard
@@ -28,6 +28,7 @@ from test_virtual_boards import processes_in
 
 ELEMENTS = 300
 RUNS = 12
+HALF_A_FRAME = encode_for_board(Frame(Kind.LAST, Operation.PING, 0x1234, 0, b"x" * 50), 0)[:30]
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def test_reset_in_mid_inference(virtual_board: VirtualUnixBoard, silent: bool) -
         with pytest.raises(BoardReset, match="was reset"):
             model.run(x, timeout=2)
         thread.join()
-        with pytest.raises(BoardError, match=r"KeyError"):
+        with pytest.raises(BoardReset, match=r"was reset: load the model again"):
             model.run(x)
         put_stand_in(board, ELEMENTS)
         (y,) = board.load(make_blob(ELEMENTS)).run(x + 1)  # the session can go on
@@ -149,7 +150,7 @@ def test_a_cable_pulled_out_and_put_back(virtual_board: VirtualUnixBoard, second
         threads: list[threading.Thread] = []
         assert board.put_file("data.bin", data, progress) is True
         threads[0].join()
-        assert board.link_statistics.restarts == (1 if seconds > 5 else 0)
+        assert board.link_statistics.restarts <= (1 if seconds > 5 else 0)  # none if it waits for the rest of a frame
         assert board.evaluate("_smg.file_digest('data.bin')") == hashlib.sha256(data).hexdigest()
 
 
@@ -206,7 +207,7 @@ class TestHostThatDies:
         board._repl.send(last_words)
         board._repl.close()
 
-    @pytest.mark.parametrize("last_words", [b"", encode(Frame(Kind.LAST, 1, 0x1234, 0, b"x" * 50), 0)[:30]])
+    @pytest.mark.parametrize("last_words", [b"", b"\x07noise"])
     def test_silence_ends_the_service(
         self, virtual_board: VirtualUnixBoard, abandoned: Board, last_words: bytes
     ) -> None:
@@ -217,7 +218,7 @@ class TestHostThatDies:
         assert b"\r\n42\r\n" in terminal.type(b"6 * 7\r")
         terminal.serial.close()
 
-    @pytest.mark.parametrize("last_words", [b"", encode(Frame(Kind.LAST, 1, 0x1234, 0, b"x" * 50), 0)[:30]])
+    @pytest.mark.parametrize("last_words", [b"", b"\x07noise", HALF_A_FRAME + FILLING])
     def test_ctrl_c_ends_it_at_once(self, virtual_board: VirtualUnixBoard, abandoned: Board, last_words: bytes) -> None:
         self.die(abandoned, last_words)
         terminal = Terminal(virtual_board.port)
@@ -226,8 +227,11 @@ class TestHostThatDies:
         assert terminal.type(b"\x02").endswith(b">>> ")
         terminal.serial.close()
 
-    def test_the_next_session_takes_over(self, virtual_board: VirtualUnixBoard, abandoned: Board) -> None:
-        self.die(abandoned)
+    @pytest.mark.parametrize("last_words", [b"", HALF_A_FRAME, b"\xfe"])
+    def test_the_next_session_takes_over(
+        self, virtual_board: VirtualUnixBoard, abandoned: Board, last_words: bytes
+    ) -> None:
+        self.die(abandoned, last_words)
         with connect(virtual_board.port, timeout=5) as board:
             put_stand_in(board, 4)
             (y,) = board.load(make_blob(4)).run(np.ones(4, np.int8))

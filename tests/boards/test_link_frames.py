@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smidgen.link.board_helper import service_source
-from smidgen.link.frames import MAX_DATA_BYTES, Frame, FrameReader, Kind, decode, encode
+from smidgen.link.frames import FILLING, MAX_DATA_BYTES, Frame, FrameReader, Kind, decode, encode, encode_for_board
 from smidgen.link.link import Operation, _next_ident
 from smidgen.link.session import Board
+from smidgen.link.transport import KNOCK
 
 NONCE = st.integers(0, 2**32 - 1)
 FRAMES = st.builds(
@@ -33,7 +35,7 @@ class BoardFrames:
 
     def __init__(self, nonce: int) -> None:
         self.written = bytearray()
-        globals_: dict[str, Any] = {"micropython": SimpleNamespace(native=lambda function: function)}
+        globals_: dict[str, Any] = {}
         for source in service_source():
             exec(source, globals_)
         self.globals = globals_
@@ -53,6 +55,24 @@ class BoardFrames:
         end = self.frames.decode(len(encoded))
         return bytes(self.frames.frame[1:end]) if end else None
 
+    def receive(self, line: bytes) -> list[bytes | None]:
+        """What comes on the line, until it is silent: payloads, None for what is damaged. The service then ends."""
+        source = io.BytesIO(line)
+
+        def read(size: int) -> bytes:
+            data = source.read(size)
+            assert len(data) == size, "the board would wait for what does not come"
+            return data
+
+        self.frames.read = read
+        self.frames.ready = lambda wait: [1] if source.tell() < len(line) else []
+        self.frames.behind = b""
+        payloads = []
+        while count := self.frames.receive(500):
+            end = self.frames.decode(count)
+            payloads.append(bytes(self.frames.frame[1:end]) if end else None)
+        return payloads
+
 
 @pytest.fixture(scope="module")
 def on_this_computer() -> Any:
@@ -63,7 +83,7 @@ def on_this_computer() -> Any:
 
     patch = pytest.MonkeyPatch()
     patch.setitem(sys.modules, "select", SimpleNamespace(poll=Poll, POLLIN=1))
-    patch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(readinto=None)))
+    patch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read=None)))
     patch.setattr(sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(write=None)))
     board = BoardFrames(0)
     patch.undo()
@@ -113,6 +133,58 @@ def test_damage_is_noticed_on_both_sides(on_this_computer: BoardFrames, frame: F
             assert len(part) > 254 or on_this_computer.decode(part) is None
 
 
+def payload(frame: Frame) -> bytes:
+    return bytes(cobs.decode(encode(frame, 5)[:-1]))[:-4]
+
+
+@given(st.lists(FRAMES, max_size=4), st.integers(0, 3))
+def test_the_board_finds_frames(on_this_computer: BoardFrames, frames: list[Frame], zeros: int) -> None:
+    on_this_computer.frames.nonce = 5
+    line = b"".join(encode_for_board(frame, 5) + bytes(zeros) for frame in frames)
+    assert on_this_computer.receive(line) == [payload(frame) for frame in frames]
+
+
+@given(FRAMES, FRAMES, st.data())
+def test_the_board_finds_the_frame_after_a_fault(
+    on_this_computer: BoardFrames, damaged: Frame, following: Frame, data: st.DataObject
+) -> None:
+    """Whatever byte of a frame is damaged, what fills it up lets the next one through."""
+    on_this_computer.frames.nonce = 5
+    wire = bytearray(encode_for_board(damaged, 5))
+    index = data.draw(st.integers(0, len(wire) - 1))
+    kind = data.draw(st.sampled_from(["flip", "drop", "duplicate"]))
+    if kind == "flip":
+        wire[index] ^= 1 << data.draw(st.integers(0, 7))
+    elif kind == "drop":
+        del wire[index]
+    else:
+        wire.insert(index, wire[index])
+    found = on_this_computer.receive(bytes(wire) + FILLING + encode_for_board(following, 5))
+    assert found[-1] == payload(following)
+
+
+@given(st.binary(max_size=600), FRAMES)
+def test_the_board_finds_a_frame_after_noise(on_this_computer: BoardFrames, noise: bytes, frame: Frame) -> None:
+    on_this_computer.frames.nonce = 5
+    assert on_this_computer.receive(noise + FILLING + encode_for_board(frame, 5))[-1] == payload(frame)
+
+
+@pytest.mark.parametrize("keys", [b"\x03\x03", b"\r\x03\x03", b"\x03\x03\x01", b"\n\x01\x03", KNOCK], ids=repr)
+@given(FRAMES)
+def test_keys_that_end_the_service(on_this_computer: BoardFrames, keys: bytes, frame: Frame) -> None:
+    on_this_computer.frames.nonce = 5
+    assert on_this_computer.receive(encode_for_board(frame, 5) + keys) == [payload(frame)]
+
+
+@given(FRAMES, st.data())
+def test_knocking_ends_the_wait_for_the_rest_of_a_frame(
+    on_this_computer: BoardFrames, frame: Frame, data: st.DataObject
+) -> None:
+    wire = encode_for_board(frame, 5)
+    half = wire[: data.draw(st.integers(1, len(wire) - 2))]
+    assert on_this_computer.receive(half + KNOCK) == [None]
+
+
 @given(st.binary(min_size=1, max_size=254))
 def test_the_board_survives_anything(on_this_computer: BoardFrames, noise: bytes) -> None:
     encoded = noise.replace(b"\0", b"\1")
@@ -153,10 +225,10 @@ def test_a_request_that_comes_again_is_not_carried_out_again(board: Board) -> No
     assert board.evaluate("once()") == 1
     link = board._start_link()
     repeated = Frame(Kind.LAST, Operation.EVALUATE, link._ident, 0, b"once()")
-    board._repl.send(3 * encode(repeated, link._nonce))
+    board._repl.send(3 * encode_for_board(repeated, link._nonce))
     assert board.evaluate("once()") == 2
     old = Frame(Kind.LAST, Operation.EVALUATE, repeated.ident, 0, b"once()")
-    board._repl.send(encode(old, link._nonce))
+    board._repl.send(encode_for_board(old, link._nonce))
     assert board.evaluate("count") == 2
 
 
@@ -180,7 +252,7 @@ def test_frames_that_make_no_sense(board: Board, frame: Frame) -> None:
     assert board.evaluate("6 * 7") == 42
     link = board._start_link()
     link._ident = _next_ident(link._ident)
-    board._repl.send(encode(replace(frame, ident=link._ident), link._nonce))
+    board._repl.send(encode_for_board(replace(frame, ident=link._ident), link._nonce))
     assert board.evaluate("6 * 7") == 42
     assert link.statistics.restarts == 0
 

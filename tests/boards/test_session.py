@@ -427,3 +427,11 @@ def test_a_blob_the_board_refuses(board: Board) -> None:
 def test_bad_blobs_are_refused_here(blob: bytes, message: str) -> None:
     with pytest.raises(BlobError, match=message):
         read_layout(blob)
+
+
+def test_firmware_without_what_the_link_needs(board: Board) -> None:
+    board.exec("import sys\nsys.modules['micropython'] = type('without', (), {})")
+    with pytest.raises(BoardError, match=r"firmware .* lacks .*kbd_intr.*: put a firmware on it that has sys\.stdin"):
+        board.evaluate("1")
+    board.exec("del sys.modules['micropython']")
+    assert board.evaluate("6 * 7") == 42

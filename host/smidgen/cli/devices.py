@@ -63,7 +63,9 @@ def _besides(named: str | None) -> list[str]:
     if not named or named == AUTO or named.startswith(ID_PREFIX):
         return []
     if is_virtual(named):
-        note(f"{named} lives as long as the command that uses it; smidgen sim serves one that stays, and prints its port")
+        note(
+            f"{named} lives as long as the command that uses it; smidgen sim serves one that stays, and prints its port"
+        )
         return []
     return [named]
 

@@ -13,7 +13,6 @@ from smidgen.errors import BoardError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVICE_PARTS = ("frames.py", "service.py")
-NATIVE_CODE = "@micropython.native\n"
 
 
 def _with_short_indents(code: str) -> str:
@@ -24,7 +23,7 @@ def _with_short_indents(code: str) -> str:
 # Also right when the code below was interrupted before it had defined anything. The loop takes the session's own name:
 # any other may be the user's.
 REMOVE = """
-for _smg in ('_smg_hello', '_smg_read', '_SmgFrames', '_SmgService'):
+for _smg in ('_smg_hello', '_SmgFrames', '_SmgService'):
     globals().pop(_smg, None)
 del _smg
 __import__('gc').collect()
@@ -175,11 +174,7 @@ def service_source() -> list[str]:
 
 def create_service(nonce: int) -> str:
     """Code that makes `_smg.service`, whose frames are those of one session, and prints the board's platform."""
-    return (
-        f"_smg.service = _SmgService({nonce})\n"
-        "del _smg_read, _SmgFrames, _SmgService\n"
-        "print(__import__('sys').platform)"
-    )
+    return f"_smg.service = _SmgService({nonce})\ndel _SmgFrames, _SmgService\nprint(__import__('sys').platform)"
 
 
 def _read(name: str) -> str:

@@ -30,6 +30,8 @@ class Service(Protocol):
 
     def evaluate(self, expression: str, timeout: float | None = None) -> Any: ...
 
+    def require_model(self, key: int) -> None: ...
+
 
 class BoardModel:
     """Made by `Board.load`, valid until the session or the model is closed.
@@ -115,6 +117,7 @@ class BoardModel:
 
         (index, operator, output shape, multiply-accumulates, microseconds) for every operator.
         """
+        self._service.require_model(self._key)
         inputs = self._input_bytes(self._last_inputs) if self._last_inputs else b""
         header = INFER_HEADER.pack(self._key, ALL_OUTPUTS, ALL_OPERATORS)
         rows = ast.literal_eval(self._service.request(Operation.PROFILE, header + inputs, timeout).decode())
@@ -133,9 +136,11 @@ class BoardModel:
         self._service.evaluate(self.freeing)
 
     def _value(self, call: str, timeout: float | None = None) -> Any:
+        self._service.require_model(self._key)
         return self._service.evaluate(f"_smg.models[{self._key}].{call}", timeout)
 
     def _infer(self, inputs: bytes, tensor: int, until: int, timeout: float | None) -> bytes:
+        self._service.require_model(self._key)
         body = INFER_HEADER.pack(self._key, tensor, until) + inputs
         result = self._service.request(Operation.INFER, body, timeout)
         if tensor == ALL_OUTPUTS:

@@ -15,6 +15,9 @@ DELIMITER = b"\0"
 OVERHEAD_BYTES = HEADER.size + CHECK.size + 2  # of a frame on the wire: header, check sum, COBS, delimiter
 MAX_DATA_BYTES = 240  # so that COBS adds one byte, never two
 MAX_FRAME_BYTES = OVERHEAD_BYTES + MAX_DATA_BYTES
+TO_BOARD_BYTES = OVERHEAD_BYTES + 1  # of a frame to the board, which begins with its length
+# Completes a frame that the board waits for, whatever part of it has been lost; zeros between frames mean nothing.
+FILLING = bytes(MAX_FRAME_BYTES)
 KEPT_TEXT_BYTES = 2000  # of what is no frame
 
 
@@ -45,6 +48,12 @@ def encode(frame: Frame, nonce: int) -> bytes:
     """The frame on the wire, delimiter included."""
     payload = HEADER.pack(frame.kind, frame.number, frame.ident, frame.offset) + frame.data
     return bytes(cobs.encode(payload + CHECK.pack(zlib.crc32(payload, nonce)))) + DELIMITER
+
+
+def encode_for_board(frame: Frame, nonce: int) -> bytes:
+    """The same with its length before it: 14 to 254, as many bytes as follow."""
+    wire = encode(frame, nonce)
+    return bytes([len(wire)]) + wire
 
 
 def decode(encoded: bytes, nonce: int) -> Frame | None:

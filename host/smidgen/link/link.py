@@ -13,8 +13,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from smidgen.errors import BoardError, BoardReset, BoardTimeout
-from smidgen.link.frames import MAX_DATA_BYTES, OVERHEAD_BYTES, Frame, FrameReader, Kind, encode
-from smidgen.link.transport import AFTER_RESET, CTRL_C, RawRepl
+from smidgen.link.frames import (
+    FILLING,
+    MAX_DATA_BYTES,
+    TO_BOARD_BYTES,
+    Frame,
+    FrameReader,
+    Kind,
+    encode,
+    encode_for_board,
+)
+from smidgen.link.transport import AFTER_RESET, CTRL_C, KNOCK, RawRepl
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -32,6 +41,7 @@ FIRST_ROUND_TRIP_SECONDS = 0.05  # assumed; then it is measured
 PROBE_ROUND_TRIPS = 3  # without an answer, then the board is asked where it is
 PROBE_SHORTEST_SECONDS = 0.02
 PROBE_LONGEST_SECONDS = 1.0  # each further time takes twice as long, up to this; less than the service waits
+FILL_EVERY_PROBES = 4  # in a row without an answer: the board may wait for the rest of a frame that has lost bytes
 SMALLEST_PIECE_BYTES = 16  # of a request or a result, on a bad line
 MOST_PIECES_IN_FLIGHT = 8  # each has to be sent again when one before it is lost
 PIECES_UNTIL_LARGER = 16  # that arrive in a row
@@ -100,6 +110,7 @@ class _Exchange:
         self.repeated_from = -1  # where the last repetition that the board asked for began
         self.result = bytearray()
         self.granted = RESULT_BURST_BYTES  # bytes of the result that come without being asked for
+        self.unanswered = 0  # probes since the last news
         self.missing = -1  # where the last gap in the result began
         self.status = 0
         self.complete = False
@@ -143,7 +154,7 @@ class Link:
         self._ident = 0
         self._token = 0
         self._expected_token = 0
-        self._largest_piece = min(MAX_DATA_BYTES, self._window // 2 - OVERHEAD_BYTES)  # two are under way
+        self._largest_piece = min(MAX_DATA_BYTES, self._window // 2 - TO_BOARD_BYTES)  # two are under way
         self._request_piece = _PieceSize(self._largest_piece)
         self._result_piece = _PieceSize(MAX_DATA_BYTES)
         self._round_trip = FIRST_ROUND_TRIP_SECONDS * slowness
@@ -234,6 +245,7 @@ class Link:
                 return
             if news:
                 heard = now
+                exchange.unanswered = 0
                 probe_after = self._probe_first(exchange)
                 probe_at = now + probe_after
                 if progress and exchange.acknowledged < len(exchange.body):
@@ -256,6 +268,9 @@ class Link:
                 probe_at = heard
             elif now >= probe_at:
                 self._probe(exchange)
+                exchange.unanswered += 1
+                if exchange.unanswered % FILL_EVERY_PROBES == 2:
+                    self._repl.send(FILLING)
                 probe_after = min(2 * probe_after, PROBE_LONGEST_SECONDS)
                 probe_at = now + probe_after
 
@@ -273,7 +288,7 @@ class Link:
         wire = bytearray()
         while not exchange.sent_last:
             end = min(exchange.sent + self._request_piece.bytes, len(exchange.body))
-            size = end - exchange.sent + OVERHEAD_BYTES
+            size = end - exchange.sent + TO_BOARD_BYTES
             full = exchange.bytes_in_flight + size > self._window
             if exchange.in_flight and (full or len(exchange.in_flight) == MOST_PIECES_IN_FLIGHT):
                 break
@@ -416,10 +431,12 @@ class Link:
     def _knock(self) -> bool:
         """Interrupt what the board carries out, and let the service end; whether it has."""
         deadline = time.monotonic() + min(self._repl.patience.resynchronise, self._repl.timeout) / 2
+        keys = 3 * CTRL_C
         while time.monotonic() < deadline:
-            self._repl.send(3 * CTRL_C)
+            self._repl.send(keys)
             if self._wait_for_prompt(LEAVE_SECONDS * self._slowness):
                 return True
+            keys = KNOCK
         return False
 
     def _wait_for_prompt(self, seconds: float) -> bool:
@@ -434,7 +451,7 @@ class Link:
         self._repl.send(self._encode(frame))
 
     def _encode(self, frame: Frame) -> bytes:
-        data = encode(frame, self._nonce)
+        data = encode_for_board(frame, self._nonce)
         self.statistics.frames_sent += 1
         self.statistics.bytes_sent += len(data)
         return data

@@ -141,7 +141,8 @@ class Board:
         self._slowness = slowness
         self._virtual = virtual
         self._link: Link | None = None  # None: `_smg` is not on the board
-        self._models = 0
+        self._models = 0  # loaded so far
+        self._lost_models = 0  # of them, before the last reset
         self._last_transfer: Transfer | None = None
         self._closed = False
 
@@ -195,11 +196,11 @@ class Board:
             self._end_service()
             output = self._repl.execute(code, timeout)
         except BoardReset:
-            self._link = None
+            self._note_reset()
             raise
         except BoardError as error:
             if self._link and str(error) == HELPER_IS_GONE:
-                self._link = None
+                self._note_reset()
                 raise BoardReset(f"the board on {self.port} was reset: load the model again") from error
             raise
         return output.decode(errors="replace").replace("\r\n", "\n")
@@ -221,8 +222,17 @@ class Board:
         try:
             return link.request(operation, body, timeout, progress)
         except BoardReset:
-            self._link = None
+            self._note_reset()
             raise
+
+    def _note_reset(self) -> None:
+        self._link = None
+        self._lost_models = self._models
+
+    def require_model(self, key: int) -> None:
+        """Raises BoardReset if the board was reset since the model with this key was loaded."""
+        if key < self._lost_models:
+            raise BoardReset(f"the board on {self.port} was reset: load the model again")
 
     def evaluate(self, expression: str, timeout: float | None = None) -> Any:
         """What `eval` does, over the binary link; what the expression prints is lost."""
@@ -501,21 +511,24 @@ class Board:
             self._collect()
             self.exec(board_helper.INSTALL)
             for code in board_helper.service_source():
-                self._define(code)
+                self.exec(code)
             nonce = secrets.randbits(32)
-            platform = self.exec(board_helper.create_service(nonce)).strip()
+            platform = self._create_service(nonce)
             buffer = INPUT_BUFFER_BYTES.get(platform, SMALLEST_INPUT_BUFFER_BYTES)
             self._link = Link(self._repl, nonce, buffer, self._slowness)
         return self._link
 
-    def _define(self, code: str) -> None:
-        """Not every firmware can compile to machine code."""
+    def _create_service(self, nonce: int) -> str:
+        """The board's sys.platform."""
         try:
-            self.exec(code)
+            return self.exec(board_helper.create_service(nonce)).strip()
         except BoardError as error:
-            if not str(error).startswith("SyntaxError"):
+            if not str(error).startswith(("AttributeError", "ImportError")):
                 raise
-            self.exec(code.replace(board_helper.NATIVE_CODE, ""))
+            raise BoardError(
+                f"the firmware of the board on {self.port} lacks what smidgen needs to send it data ({error}): "
+                f"put a firmware on it that has sys.stdin.buffer, select.poll and micropython.kbd_intr"
+            ) from error
 
     def _require_open(self) -> None:
         if self._closed:

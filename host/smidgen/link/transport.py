@@ -20,6 +20,8 @@ from smidgen.link.last_output import printable
 from smidgen.link.opening import open_port
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D = b"\x01", b"\x02", b"\x03", b"\x04"
+# Ends the service of the binary link even where it waits for the rest of a frame (docs/link.md, section 1).
+KNOCK = bytes(254) + 3 * CTRL_C
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 FRIENDLY_PROMPT = b">>> "
 ENTER_RAW_PASTE = b"\x05A\x01"
@@ -29,6 +31,7 @@ BANNER_END = b'Type "help()" for more information.\r\n>>> '
 # What only a board that has just started sends last; the second is a board whose port was opened with a key press.
 AFTER_RESET = (BANNER_END, BANNER_END + b"\r\n" + FRIENDLY_PROMPT, RAW_PROMPT)
 
+KNOCK_SECONDS = 0.3  # that the service takes to end
 POLL_SECONDS = 0.1  # how often a silent line is checked for a time-out or a dead board
 LAUNCHED_POLL_SECONDS = 0.01  # the same for code that was launched, whose frames may have to be sent again
 PLAIN_CHUNK_BYTES = 256  # without raw paste there is no flow control: this much, then a pause
@@ -91,6 +94,9 @@ class RawRepl:
             attempts += 1
             if time.monotonic() >= deadline:
                 raise self._silence("did not answer Ctrl-C and Ctrl-A", timeout)
+            if attempts == 2:  # not every time: the input buffer of a board that does not read it must not fill up
+                self._write(KNOCK)
+                time.sleep(KNOCK_SECONDS)
         if attempts > 1:
             # The first Ctrl-C came too early, and what followed it may yet be answered: wait until all is said.
             while self._receive() and time.monotonic() < deadline:
