@@ -191,7 +191,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run(tmp_path: Path) -> None:
     path = write_recipe(tmp_path)
     code = tmp_path / "waves.py"
     code.write_text(code.read_text().replace("x + 0.1 *", "x / 0 *"))
-    with pytest.raises(InputError, match=r"stage teacher, epoch 1: the loss is nan; a smaller learning_rate than 0\.01"):
+    with pytest.raises(InputError, match=r"stage teacher, epoch 1: the loss is nan; a smaller learning_rate"):
         run_recipe(read_config(path), tmp_path / "run")
     assert not (tmp_path / "run" / "current.pt").exists()
 
