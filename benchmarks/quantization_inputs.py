@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 _SAMPLE_RATE = 16_000
-_FRAME, _STEP, _FFT = 480, 320, 512  # 30 ms every 20 ms
+_FRAME, _STEP = 480, 320  # 30 ms every 20 ms
 _MEL_BINS, _LOWEST_HERTZ, _HIGHEST_HERTZ, _COEFFICIENTS = 40, 20.0, 4000.0, 10
 _KWS_CALIBRATION, _KWS_EVALUATION = 100, 100
 _KWS_SCALE, _KWS_ZERO_POINT = np.float32(0.5847029), 83  # of the sample input, which is int8
@@ -50,13 +50,13 @@ def _read_wave(path: Path) -> Floats:
     return samples[:_SAMPLE_RATE]
 
 
-def _mel_weights() -> NDArray[np.float64]:
-    """Triangles on the mel scale, [FFT bins, mel bins], as tf.signal.linear_to_mel_weight_matrix."""
+def _mel_weights(size: int) -> NDArray[np.float64]:
+    """Triangles on the mel scale, [FFT bins, mel bins], as tf.signal.linear_to_mel_weight_matrix. size: of the FFT."""
 
     def mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(1127.0 * np.log(1.0 + hertz / 700.0))
 
-    bins = mel(np.linspace(0.0, _SAMPLE_RATE / 2, _FFT // 2 + 1)[1:])[:, None]  # the bin of 0 Hz has no weight
+    bins = mel(np.linspace(0.0, _SAMPLE_RATE / 2, size // 2 + 1)[1:])[:, None]  # the bin of 0 Hz has no weight
     lowest, highest = mel(np.array([_LOWEST_HERTZ, _HIGHEST_HERTZ]))
     edges = np.linspace(lowest, highest, _MEL_BINS + 2)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
@@ -64,12 +64,16 @@ def _mel_weights() -> NDArray[np.float64]:
     return np.vstack((np.zeros((1, _MEL_BINS)), triangles))
 
 
-def mfcc(sound: Floats) -> Floats:
-    """The 49 x 10 features of MLPerf Tiny's keyword model for 16000 samples with a largest value of about 1."""
-    starts = np.arange(0, _SAMPLE_RATE - _FRAME + 1, _STEP)
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FRAME) / _FRAME)
-    frames = sound.astype(np.float64)[starts[:, None] + np.arange(_FRAME)] * hann
-    log_mel = np.log(np.abs(np.fft.rfft(frames, _FFT)) @ _mel_weights() + 1e-6)
+def mfcc(sound: Floats, frame: int = _FRAME) -> Floats:
+    """The 49 x 10 features of MLPerf Tiny's keyword model for 16000 samples with a largest value of about 1.
+
+    frame: samples of a window, 480 (30 ms) or 640 (40 ms).
+    """
+    starts = np.arange(0, _SAMPLE_RATE - frame + 1, _STEP)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
+    frames = sound.astype(np.float64)[starts[:, None] + np.arange(frame)] * hann
+    bins = 1 << (frame - 1).bit_length()
+    log_mel = np.log(np.abs(np.fft.rfft(frames, bins)) @ _mel_weights(bins) + 1e-6)
     angles = np.pi / _MEL_BINS * (np.arange(_MEL_BINS) + 0.5)[:, None] * np.arange(_COEFFICIENTS)
     coefficients = log_mel @ np.cos(angles) * np.sqrt(2.0 / _MEL_BINS)
     return np.asarray(coefficients[:, :, None], np.float32)

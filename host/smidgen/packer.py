@@ -18,6 +18,8 @@ from smidgen.blob.contents import Blob, GoldenVector
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
 from smidgen.boards import BoardDescription
+from smidgen.compress import Compression, Kind, load_samples
+from smidgen.compression import BlobSize, CompressionRequest, compress_for
 from smidgen.errors import InputError, MismatchError
 from smidgen.formats.reader import read_model
 from smidgen.graph import Graph
@@ -40,7 +42,10 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 @dataclass(frozen=True)
 class Packed:
-    """A finished blob, what is in it, what of the model is not, what was noticed on the way, and why it is so."""
+    """A finished blob, what is in it, what of the model is not, what was noticed on the way, and why it is so.
+
+    compression: how it was compressed, if that was asked for.
+    """
 
     data: bytes
     blob: Blob
@@ -48,6 +53,7 @@ class Packed:
     removal: RemovalReport
     notes: list[str]
     explanation: Explanation | None = None
+    compression: Compression | None = None
 
 
 def pack(
@@ -60,10 +66,11 @@ def pack(
     golden: str | Path | None = None,
     golden_count: int | None = None,
     keep_channels: bool = False,
-    optimize: Goal | str = Goal.BALANCED,
+    optimize: Goal | str | None = None,
     coding: Coding | None = None,
     board: BoardDescription | None = None,
     explain: bool = False,
+    compression: CompressionRequest | None = None,
     progress: Progress | None = None,
 ) -> Packed:
     """Pack a .tflite or .onnx file: int8 models as they are, float models quantised with `calibration` data.
@@ -74,9 +81,11 @@ def pack(
     golden: .npz with `input` and optionally `output`; all outputs are checked, the first golden_count go into the blob
     (without a count: two, if they take no more than 4 KiB).
     keep_channels: keep those that no output depends on, so that all tensors have the shapes they have in the model.
-    optimize: what the plan is chosen for; board: whose memory it is made to fit. coding: how all weights are stored, as
-    for make_plan; None: as it is best for the goal. explain: say why, and what other goals
-    would cost.
+    optimize: what the plan is chosen for (balanced; size with a compression); board: whose memory it is made to fit.
+    coding: how all weights are stored, as for make_plan; None: as it is best for the goal. explain: say why, and what
+    other goals would cost.
+    compression: make the weights smaller, by changing them, with `calibration` data (docs/compression.md). The outputs
+    in golden are then those of the model, and the blob gets those of the compressed network.
     Raises InputError, ModelError (UnsupportedModelError lists every operator that cannot be run) or
     MismatchError (a golden output that the packed network does not give).
     """
@@ -86,14 +95,24 @@ def pack(
     was_float = not graph.is_quantized
     if was_float:
         graph = _quantize(graph, path, calibration, calibration_scale, method, progress)
-    elif calibration is not None:
+    elif calibration is not None and compression is None:
         load_arrays(calibration)  # a missing or damaged file is an error all the same
         notes.append(f"{path.name} is int8 already: it is packed as it is, the calibration data is not used")
     model_network = lower(graph)
     network = model_network if keep_channels else remove_constant_channels(model_network)
     vectors = _golden(model_network, network, golden, golden_count, was_float, notes, progress)
     metadata = _metadata(path, network, _labels(labels, network))
-    goal = Goal(optimize)
+    compressed = None
+    uncompressed = network
+    if compression is not None:
+        if calibration is None:
+            raise InputError("compression needs calibration data: give real inputs (--calibration DATA.npz)")
+        samples = load_samples(calibration, graph, calibration_scale, compression.labels)
+        size = BlobSize(vectors, metadata, keep_channels, coding or "smallest")
+        compressed, network, vectors = compress_for(compression, network, samples, size, progress)
+        if vectors:
+            notes.append("the golden vectors in the blob have the outputs of the compressed network")
+    goal = Goal(optimize) if optimize is not None else Goal.BALANCED if compression is None else Goal.SIZE
     optimization = Optimization(network, board, vectors, metadata, coding)
     shortage = optimization.shortage(goal)
     if board is not None and shortage is not None:
@@ -104,12 +123,24 @@ def pack(
     data = write_blob(optimization.plan(goal), vectors, metadata)
     blob = read_blob(data)  # the independent reader must understand what was written
     saved = 0
-    if network is not model_network:
-        whole, rest = (len(write_blob(make_plan(version), vectors, metadata)) for version in (model_network, network))
+    if uncompressed is not model_network:
+        versions = (model_network, uncompressed)
+        whole, rest = (len(write_blob(make_plan(version), vectors, metadata)) for version in versions)
         saved = whole - rest
-    removal = report_removal(model_network, network, saved)
+    removal = report_removal(model_network, uncompressed, saved)
     explanation = optimization.explain(goal) if explain else None
-    return Packed(data, blob, report_blob(blob), removal, notes, explanation)
+    if compression is not None and compression.target.kind is Kind.BLOB_BYTES:
+        _check_size(len(data), compression.target.limit, goal)
+    return Packed(data, blob, report_blob(blob), removal, notes, explanation, compressed)
+
+
+def _check_size(size: int, limit: float, goal: Goal) -> None:
+    """Plans for other goals than size may store weights raw."""
+    if size > limit:
+        raise InputError(
+            f"planned for {goal.value}, the compressed blob takes {size:,} bytes; {limit:,.0f} were asked for: "
+            "plan for size (--optimize size), or ask for more"
+        )
 
 
 def pack_graph(

@@ -116,6 +116,19 @@ def test_a_boot_loader_is_not_talked_to() -> None:
     assert device.board == "esp32s2"
 
 
+def test_a_port_that_is_named_is_asked_too() -> None:
+    """Such as that of a served virtual board, which is in no list; once, if it is in the list."""
+    asked = []
+
+    def probe(port: str, interrupt: bool) -> None:
+        asked.append(port)
+
+    ports = [usb_port(PORT, PICO)]
+    found = find_devices(named=["/dev/pts/7", PORT], list_ports=lambda: ports, list_volumes=list, probe_port=probe)
+    assert [device.port for device in found] == [PORT, "/dev/pts/7"] and sorted(asked) == sorted([PORT, "/dev/pts/7"])
+    assert all(device.state is State.SILENT for device in found)
+
+
 def test_drives_of_boards_in_bootsel_mode() -> None:
     volumes = [Volume(Path("/media/RPI-RP2"), "RPI-RP2"), Volume(Path("/media/other"), "SAMD51-Feather")]
     pico, other = find_devices(list_ports=list, list_volumes=lambda: volumes)

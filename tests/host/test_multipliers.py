@@ -134,6 +134,15 @@ def test_a_multiplier_for_all_channels_stays_one() -> None:
         _assert_same_outputs((2**30 + 98765, -7), (multiplier, -7), (-128, 127), bounds)
 
 
+def test_equal_multipliers_with_different_shifts_stay_equal() -> None:
+    """So that a blob stores one for all channels."""
+    operator = _operator([[100, 100], [1, 0], [0, 0]], [2**30 + 98765] * 3, [-7, -5, -6], [5, 0, 300])
+    result = _shortened(operator)
+    assert len(set(result.multiplier.tolist())) == 1 and result.shift.tolist() == [-7, -5, -6]
+    assert result.multiplier[0] % 2**8 == 0
+    _assert_network_unchanged(operator, result, (0, 0))
+
+
 @pytest.mark.parametrize(
     ("multiplier", "shift"), [(2**29 + 1, -3), (2**30 + 1, 1), (2**30 + 1, -24), (2**30 + 1, 30), (5, 2)]
 )

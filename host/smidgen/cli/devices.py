@@ -8,8 +8,8 @@ from rich.table import Table
 from smidgen.cli.options import json_option
 from smidgen.cli.output import note, print_json, results
 from smidgen.cli.tables import make_table
-from smidgen.link.virtual import VIRTUAL_BOARDS, create_virtual_board
-from smidgen.ports import AUTO, ID_PREFIX, Device, State, find_devices
+from smidgen.link.virtual import VIRTUAL_BOARDS, create_virtual_board, is_virtual
+from smidgen.ports import AUTO, ID_PREFIX, PORT_VARIABLE, Device, State, find_devices
 from smidgen.ports.names import NOTHING_FOUND, WHAT_TO_CHECK
 
 _STATES = {
@@ -28,8 +28,12 @@ _STATES = {
 @click.option("--probe/--no-probe", default=True, show_default=True, help="Open the ports and ask the boards.")
 @click.option("--interrupt", is_flag=True, help="Stop a program that runs on a board, to ask it.")
 @click.option("--all", "every_port", is_flag=True, help="Ask on every serial port, whatever its USB id.")
+@click.option(
+    "--port", "named", envvar=PORT_VARIABLE, show_envvar=True,
+    help="A port to ask besides, such as one that smidgen sim serves, or an address.",
+)  # fmt: skip
 @json_option
-def devices(probe: bool, interrupt: bool, every_port: bool, as_json: bool) -> None:
+def devices(probe: bool, interrupt: bool, every_port: bool, named: str | None, as_json: bool) -> None:
     """List the boards on cables: what each is, what runs on it, in which state it is and what to do.
 
     A board at its prompt is asked; a program that runs goes on. It is sent Enter and Ctrl-B, no Ctrl-C without
@@ -37,7 +41,7 @@ def devices(probe: bool, interrupt: bool, every_port: bool, as_json: bool) -> No
     """
     if interrupt and not probe:
         raise click.UsageError("--interrupt asks the boards, --no-probe does not: give one of them")
-    found = find_devices(ask=probe, interrupt=interrupt, every_port=every_port)
+    found = find_devices(ask=probe, interrupt=interrupt, every_port=every_port, named=_besides(named))
     if as_json:
         print_json([device.as_dict() for device in found])
         return
@@ -52,6 +56,13 @@ def devices(probe: bool, interrupt: bool, every_port: bool, as_json: bool) -> No
     _print_virtual_boards()
     if sum(device.state is State.REPL for device in found) > 1:
         note(f"commands take --port PATH or --port {ID_PREFIX}SERIAL; {AUTO} is for a single board")
+
+
+def _besides(named: str | None) -> list[str]:
+    """A port that no list of devices has; the names of boards that are listed, or that nobody serves, are none."""
+    if not named or named == AUTO or named.startswith(ID_PREFIX) or is_virtual(named):
+        return []
+    return [named]
 
 
 def _print_virtual_boards() -> None:

@@ -33,10 +33,10 @@ from smidgen.link.speed import Transfer, line_limit
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import (
     ProcessBoard,
-    VirtualPicoBoard,
     VirtualUnixBoard,
     create_virtual_board,
     is_virtual,
+    slowness_behind,
 )
 from smidgen.ports.names import default_port, resolve
 
@@ -104,9 +104,7 @@ def connect(
     if not is_virtual(port):
         if heap_bytes is not None:
             raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
-        # Behind a PTY there is a virtual board that another program serves, and nobody says which.
-        slowness = VirtualPicoBoard.slowness if _is_pty(port) else 1.0
-        return _open(port, slowness, timeout, baudrate, None)
+        return _open(port, slowness_behind(port), timeout, baudrate, None)
     virtual = create_virtual_board(port, heap_bytes)
     virtual.start()
     try:

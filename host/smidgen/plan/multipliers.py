@@ -92,9 +92,11 @@ def _shorten(network: Network, operator: NetworkOperator) -> NetworkOperator:
             strict=True,
         )
     ]
-    if len(operator.multiplier) == 1:  # one for all channels
+    if _has_one_multiplier(operator):
         intervals = [(max(first for first, _ in intervals), min(last for _, last in intervals))]
     shortest = [_roundest(first, last) for first, last in intervals]
+    if len(shortest) < len(operator.multiplier):
+        shortest *= len(operator.multiplier)
     return replace(operator, multiplier=np.array(shortest, operator.multiplier.dtype))
 
 
@@ -108,7 +110,7 @@ def _without_idle_weights(
         return operator
     weights = np.where(idle[:, None], np.int8(0), operator.weights)
     bias = np.zeros_like(least) if operator.bias is None else operator.bias
-    if len(operator.multiplier) == 1:
+    if _has_one_multiplier(operator):
         return replace(operator, weights=weights, bias=np.where(idle, least, bias).astype(np.int32))
     others = operator.shift[~idle & (operator.shift <= _DOUBLING)]
     shift = max(int(others.max()), _LEAST_SHIFT + 1) if others.size else _DOUBLING
@@ -119,6 +121,11 @@ def _without_idle_weights(
         multiplier=np.where(idle, LEAST_MULTIPLIER, operator.multiplier).astype(np.int32),
         shift=np.where(idle, shift, operator.shift).astype(np.int32),
     )
+
+
+def _has_one_multiplier(operator: WeightedOperator) -> bool:
+    """Whether all channels share the multiplier, with one shift or with their own; it then stays one."""
+    return bool(np.all(operator.multiplier == operator.multiplier[0]))
 
 
 def _interval(multiplier: int, shift: int, outputs: tuple[int, int], accumulators: tuple[int, int]) -> tuple[int, int]:

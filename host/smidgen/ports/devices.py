@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -76,6 +76,7 @@ def find_devices(
     ask: bool = True,
     interrupt: bool = False,
     every_port: bool = False,
+    named: Sequence[str] = (),
     list_ports: ListPorts = comports,
     list_volumes: ListVolumes | None = None,
     probe_port: Ask = probe,
@@ -84,13 +85,18 @@ def find_devices(
 
     ask: open the ports whose USB id says that MicroPython may be there, and ask the board what it is. interrupt: stop a
     program that runs there; without it, one that runs goes on. every_port: open also those ports whose USB id says
-    nothing, and those that are not on USB. The last three are where the information comes from; tests replace them.
+    nothing, and those that are not on USB. named: ports that are asked besides, whatever they are: paths of devices,
+    such as that of a served virtual board, or addresses. The last three are where the information comes from; tests
+    replace them.
     """
 
     def look(candidate: Candidate) -> Device:
         return _look(candidate, ask, interrupt, every_port, probe_port)
 
     candidates = [candidate for candidate in list_candidates(list_ports) if candidate.usb_id or every_port]
+    listed = {candidate.port for candidate in candidates}
+    unlisted = [Candidate(name, None, None, None, UsbRole.REPL, ()) for name in named if name not in listed]
+    candidates += unlisted
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         devices = list(pool.map(look, candidates))
     return devices + [_volume(volume) for volume in (list_volumes or _find_volumes)()]

@@ -10,8 +10,9 @@ from smidgen.boards import BoardDescription
 from smidgen.errors import BoardTimeout, InputError
 from smidgen.link import natmod
 from smidgen.link.transport import Patience, RawRepl
+from smidgen.link.virtual import slowness_behind
 
-PATIENCE = Patience(silence=3.0, interrupt=1.0)  # seconds; nothing here takes a board long
+PATIENCE = Patience(silence=3.0, interrupt=1.0)  # seconds; nothing here takes a board on a cable long
 
 # What it imports it forgets again. Bytes of a file, not an import, tell a version that this computer knows.
 _QUESTIONS = f"""
@@ -77,7 +78,7 @@ def probe(port: str, interrupt: bool = False) -> Identity | None:
     interrupt: stop a program that runs there. Otherwise it is only sent Enter and Ctrl-B, which a program that reads
     its input may take for its own. Raises PortError when the port cannot be opened, BoardError when the board fails.
     """
-    repl = RawRepl(port, PATIENCE)
+    repl = RawRepl(port, PATIENCE.scaled(slowness_behind(port)))
     try:
         try:
             idle = repl.enter_if_idle()

@@ -35,6 +35,14 @@ def is_virtual(port: str) -> bool:
     return port.startswith(PREFIX)
 
 
+def slowness_behind(port: str) -> float:
+    """How many times slower than a board on a cable what is behind `port` may be.
+
+    Behind a PTY there is a virtual board that another program serves, and nobody says which: the slowest is assumed.
+    """
+    return VirtualPicoBoard.slowness if port.startswith("/dev/pts/") else 1.0
+
+
 def create_virtual_board(name: str, heap_bytes: int | None = None) -> ProcessBoard:
     """The virtual board called `name`, not started yet. `heap_bytes` None: the size of that kind of board."""
     if name == VirtualUnixBoard.name:
@@ -58,4 +66,5 @@ __all__ = [
     "VirtualUnixBoard",
     "create_virtual_board",
     "is_virtual",
+    "slowness_behind",
 ]
