@@ -60,7 +60,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("moment", [("teacher", 1), ("distil", 3), ("prune", 2), ("quantize", 1), ("compress", 1)])
+@pytest.mark.parametrize("moment", [("distil", 3), ("prune", 2), ("compress", 1)])
 def test_an_interrupted_run_ends_with_the_same_weights(
     finished: tuple[Path, Path, RunRecord], tmp_path: Path, moment: tuple[str, int]
 ) -> None:
