@@ -60,7 +60,7 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     assert names(wheel, "smidgen/power/device/") == POWER != set()
     assert names(wheel, "smidgen/stream/device/") == STREAM != set()
     assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
-    assert names(wheel, "smidgen/device/") == {"link/frames.py", "link/service.py"}
+    assert names(wheel, "smidgen/device/") == {"link/frames.py", "link/service.py", "stubs/smidgen.pyi"}
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("smidgen/natmod/armv6m/smidgen.mpy") == b"M for armv6m"
         assert (
