@@ -57,7 +57,7 @@ def test_session(board_name: str) -> None:
         assert board.put_file("deep/data.bin", bytes(range(256)) * 20) is True
         assert board.put_file("deep/data.bin", bytes(range(256)) * 20) is False
         assert board.eval("__import__('os').stat('deep/data.bin')[6]") == 5120
-        board._install_helper()
+        board._start_link()
         with pytest.raises(BoardError, match=rf"huge.bin does not fit .* has {10**15} bytes, and the file system \d+"):
             board._require_storage("deep/huge.bin", 10**15)
 
