@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from smidgen import network as n
-from smidgen.lower import _add_factors
+from smidgen.lower import add_factors
 from smidgen.network import BinaryOperator, Kind, LinearAddOperator, LookupOperator, Network, NetworkTensor
 from smidgen.plan.linear_add import equivalent_linear_add, use_linear_adds
 from smidgen.plan.value_ranges import value_range
@@ -24,7 +24,7 @@ def addition(scales: tuple[float, float, float], zero_points: tuple[int, int, in
     """Scales are rounded to float32, as those of model files are."""
     rounded = [float(np.float32(scale)) for scale in scales]
     tensors = [NetworkTensor((65536,), scale, zero) for scale, zero in zip(rounded, zero_points, strict=True)]
-    pairs = [quantize_multiplier(real) for real in _add_factors(*rounded)]
+    pairs = [quantize_multiplier(real) for real in add_factors(*rounded)]
     operator = BinaryOperator(
         Kind.ADD, 0, 2, low, high, input2=1, multipliers=tuple(m for m, _ in pairs), shifts=tuple(s for _, s in pairs)
     )
