@@ -100,60 +100,125 @@ static int8_t find_long_code(const struct smg_decoder *decoder, uint32_t *length
     return decoder->symbols[(code - level->start) >> (SMG_MAX_CODE_LENGTH - *length)];
 }
 
-void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count)
+static void take(struct smg_decoder *state, int32_t bits)
+{
+    state->window <<= bits;
+    state->missing += bits;
+    if (state->missing >= 0) {
+        state->window |= (uint32_t)*state->next++ << state->missing;
+        state->missing -= 16;
+    }
+}
+
+static int8_t next_symbol(struct smg_decoder *state)
+{
+    uint32_t entry = state->window >> (32 - SMG_LOOKUP_BITS);
+    int32_t length = state->lookup->lengths[entry];
+    int8_t symbol = state->lookup->symbols[entry];
+    if (length == SMG_LONG_CODE) {
+        uint32_t found = (uint32_t)symbol - SMG_LONG_CODE_BASE;
+        symbol = find_long_code(state, &found);
+        length = (int32_t)found;
+    }
+    take(state, length);
+    return symbol;
+}
+
+static uint32_t next_run(struct smg_decoder *state, uint32_t zero_runs)
+{
+    uint32_t run = 0;
+    for (; state->window >> 31 != 0; run += 1U << (zero_runs - 1)) {
+        take(state, 1);
+    }
+    run += state->window >> (32 - zero_runs); /* its first bit is 0 */
+    take(state, (int32_t)zero_runs);
+    return run;
+}
+
+static void decode_runs(struct smg_decoder *state, int8_t *weights, uint32_t count, uint32_t zero_runs)
+{
+    for (uint32_t i = next_run(state, zero_runs); i < count;) {
+        weights[i++] = next_symbol(state);
+        if (i != count) {
+            i += next_run(state, zero_runs);
+        }
+    }
+}
+
+void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count, uint32_t zero_runs)
 {
     struct smg_decoder state = *decoder;
-    for (uint32_t i = 0; i < count; ++i) {
-        uint32_t entry = state.window >> (32 - SMG_LOOKUP_BITS);
-        int32_t length = state.lookup->lengths[entry];
-        weights[i] = state.lookup->symbols[entry];
-        if (length == SMG_LONG_CODE) {
-            uint32_t found = (uint32_t)weights[i] - SMG_LONG_CODE_BASE;
-            weights[i] = find_long_code(&state, &found);
-            length = (int32_t)found;
-        }
-        state.window <<= length;
-        state.missing += length;
-        if (state.missing >= 0) {
-            state.window |= (uint32_t)*state.next++ << state.missing;
-            state.missing -= 16;
+    if (zero_runs != 0) {
+        decode_runs(&state, weights, count, zero_runs);
+    } else {
+        for (uint32_t i = 0; i < count; ++i) {
+            weights[i] = next_symbol(&state);
         }
     }
     *decoder = state;
 }
 
+uint32_t smg_dense_runs(struct smg_decoder *decoder, const int8_t *input, uint32_t count, uint32_t zero_runs)
+{
+    struct smg_decoder state = *decoder;
+    uint32_t sum = 0;
+    for (uint32_t i = next_run(&state, zero_runs); i < count;) {
+        sum += (uint32_t)(input[i++] * next_symbol(&state));
+        if (i != count) {
+            i += next_run(&state, zero_runs);
+        }
+    }
+    *decoder = state;
+    return sum;
+}
+
 #endif
 
-bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void *stream, uint32_t weights_bits,
-                                 uint32_t count)
+bool smg_huffman_stream_is_exact(const struct smg_operator_record *record, const uint8_t *blob, uint32_t channels,
+                                 uint32_t per_channel)
 {
+    const struct smg_code_table *table = (const void *)(blob + record->code_table_offset);
     uint32_t limits[SMG_MAX_CODE_LENGTH]; /* the longest codes below limits[i] begin with codes of up to i + 1 bits */
     uint32_t codes = 0;
     for (uint32_t length = 1; length <= table->max_length; ++length) {
         codes += covered(table->counts[length - 1], length);
         limits[length - 1] = codes;
     }
-    const uint16_t *next = stream;
-    const uint16_t *end = next + weights_bits / 16 + (weights_bits % 16 != 0);
+    const uint16_t *next = (const void *)(blob + record->weights_offset);
     uint32_t window = 0;
-    uint32_t available = 0;
-    uint32_t left = weights_bits;
-    for (uint32_t i = 0; i < count; ++i) {
-        if (available < 16 && next != end) {
-            window |= (uint32_t)*next++ << (16 - available);
-            available += 16;
+    uint32_t available = 0;               /* bits in the window */
+    uint32_t bits = record->weights_bits; /* that are left, those in the window included */
+    uint32_t zero_runs = record->zero_runs;
+    for (; channels != 0; --channels) {
+        bool in_run = zero_runs != 0;
+        for (uint32_t left = per_channel; left != 0 || in_run;) {
+            if (available < 16 && available < bits) {
+                window |= (uint32_t)*next++ << (16 - available);
+                available += 16;
+            }
+            uint32_t length = 1; /* of what comes next */
+            uint32_t weights = 1;
+            if (!in_run) {
+                while (window >> (32 - SMG_MAX_CODE_LENGTH) >= limits[length - 1]) { /* the last is above all */
+                    ++length;
+                }
+                in_run = zero_runs != 0 && left != 1;
+            } else if (window >> 31 != 0) {
+                weights = UINT32_C(1) << (zero_runs - 1);
+            } else {
+                length = zero_runs;
+                weights = window >> (32 - zero_runs); /* its first bit is 0 */
+                in_run = false;
+            }
+            if (length > bits || weights > left) {
+                return false;
+            }
+            bits -= length;
+            left -= weights;
+            window <<= length;
+            available -= length;
         }
-        uint32_t length = 1;
-        while (window >> (32 - SMG_MAX_CODE_LENGTH) >= limits[length - 1]) { /* complete: the last limit is above all */
-            ++length;
-        }
-        if (length > left) {
-            return false;
-        }
-        left -= length;
-        window <<= length;
-        available -= length;
     }
     /* The window now holds what is left of the last unit, if anything, and zeros. */
-    return left == 0 && window == 0;
+    return bits == 0 && window == 0;
 }

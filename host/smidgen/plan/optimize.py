@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from smidgen.huffman import CodeTable, symbol_counts
+from smidgen.huffman import CodeTable
 from smidgen.network import Network, WeightedOperator
 from smidgen.plan.cost import cost_model
 from smidgen.plan.execution import Execution, executions
 from smidgen.plan.planner import Plan, plan_prepared, prepare
-from smidgen.plan.weights import WeightPlan, plan_weights
+from smidgen.plan.weights import WeightPlan, coded_symbol_counts, plan_weights
 
 
 class Goal(str, Enum):
@@ -85,7 +85,7 @@ class Chooser:
 
     network: Network
     budget: Budget
-    _costs: dict[tuple[int, int, int, int, bytes], float] = field(default_factory=dict)
+    _costs: dict[tuple[int, int, int, int, int, bytes], float] = field(default_factory=dict)
     _weights: dict[frozenset[int], tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
     _candidates: dict[tuple[int, frozenset[int]], Candidate] = field(default_factory=dict)
 
@@ -153,7 +153,7 @@ class Chooser:
         if execution is None:
             return cost_model().operator(self.network, index, None)
         table = b"" if execution.table is None else execution.table.lengths.tobytes()
-        key = index, execution.kernel, execution.tile, execution.workspace_bytes, table
+        key = index, execution.kernel, execution.tile, execution.workspace_bytes, execution.zero_runs, table
         if key not in self._costs:
             self._costs[key] = cost_model().operator(self.network, index, execution)
         return self._costs[key]
@@ -164,9 +164,10 @@ class Chooser:
         assert isinstance(operator, WeightedOperator)
         if number is None:
             return int(operator.weights.size)
-        bits = plan.code_tables[number].coded_bits(symbol_counts(operator.weights))
+        weights = plan.weights[index]
+        bits = plan.code_tables[number].coded_bits(coded_symbol_counts(operator.weights, weights.zero_runs))
         assert bits is not None
-        return -(-bits // 8)
+        return -(-(bits + weights.run_bits) // 8)
 
 
 def balanced_score(candidate: Candidate) -> float:
