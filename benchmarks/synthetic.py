@@ -213,7 +213,11 @@ FURTHER_LAYERS: dict[str, Callable[[], g.Graph]] = {
     "logistic, 4x4x4": lambda: _unary(g.Logistic, (1, 4, 4, 4), 1 / 256, -128),
     "softmax, 64": lambda: _unary(g.Softmax, (1, 64), 1 / 256, -128),
     "softmax, 16 rows of 4": lambda: _unary(g.Softmax, (16, 4), 1 / 256, -128),
-    **{f"{name}, {zeros:.0%} zeros": partial(layer, zeros) for name, layer in SPARSE_LAYERS.items() for zeros in (0.7, 0.9)},
+    **{
+        f"{name}, {zeros:.0%} zeros": partial(layer, zeros)
+        for name, layer in SPARSE_LAYERS.items()
+        for zeros in (0.7, 0.9)
+    },
 }
 
 

@@ -14,15 +14,16 @@ MAX_LOW_BITS = 7  # what the format can express
 
 
 def zero_runs(weights: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The zeros before each nonzero weight of each channel, and those behind a channel's last one unless there are none.
+    """The zeros before each nonzero weight of each channel, and those behind a channel's last one if there are any.
 
-    weights: [channels, weights]; in the order of the stream.
+    weights: [channels, weights]; the runs are in the order of the stream.
     """
     channels, per_channel = weights.shape
     marked = np.concatenate([weights != 0, np.ones((channels, 1), bool)], axis=1)  # a run ends behind each channel too
     ends = np.flatnonzero(marked)
-    runs: NDArray[np.int64] = np.diff(ends, prepend=-1) - 1
-    return runs[(ends % (per_channel + 1) < per_channel) | (runs > 0)]
+    runs = np.diff(ends, prepend=-1) - 1
+    coded: NDArray[np.int64] = runs[(ends % (per_channel + 1) < per_channel) | (runs > 0)]
+    return coded
 
 
 def run_bits(runs: NDArray[np.int64], low_bits: int) -> int:

@@ -82,11 +82,6 @@ __attribute__((naked)) uint32_t smg_decode_thumb(SMG_READ_BY_ASSEMBLY struct smg
                    "cmp r1, #0\n"
                    "bne 54f\n"
                    "strb r0, [r7]\n"
-                   "b 55f\n"
-                   "54: ldrb r1, [r7]\n"
-                   "sxtb r1, r1\n"
-                   "muls r0, r1\n"
-                   "add lr, r0\n"
                    "55: adds r7, #1\n"
                    "cmp r7, r12\n"
                    "bne 50b\n"
@@ -101,6 +96,11 @@ __attribute__((naked)) uint32_t smg_decode_thumb(SMG_READ_BY_ASSEMBLY struct smg
                    "mov r11, r7\n"
                    "pop {r4-r7, pc}\n"
 
+                   "54: ldrb r1, [r7]\n"
+                   "sxtb r1, r1\n"
+                   "muls r0, r1\n"
+                   "add lr, r0\n"
+                   "b 55b\n"
                    SMG_DECODE_MORE("5") SMG_DECODE_MORE("6") SMG_DECODE_LONG);
 }
 

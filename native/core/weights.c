@@ -49,14 +49,15 @@ void smg_weights_rewind(struct smg_weights *weights)
     }
 }
 
-/* bytes: a multiple of 4. Four at a time, from the end. */
+/* bytes: a multiple of 4. */
 static void clear(int8_t *bytes, uint32_t count)
 {
-    for (; count % 4 != 0; --count) {
-        bytes[count - 1] = 0;
+    uint32_t *words = (void *)bytes;
+    for (uint32_t *end = words + count / 4; words != end;) {
+        *words++ = 0;
     }
-    for (uint32_t *words = (void *)bytes; count != 0; count -= 4) {
-        words[count / 4 - 1] = 0;
+    for (uint32_t i = count & ~UINT32_C(3); i != count; ++i) {
+        bytes[i] = 0;
     }
 }
 

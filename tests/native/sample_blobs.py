@@ -50,7 +50,7 @@ def conv_2d_pairs() -> Blob:
 
 
 def conv_2d_zero_runs() -> Blob:
-    """The same with kernel 1 and hardly any weights that are not zero: none in channel 1, only the last in channel 2."""
+    """The same with kernel 1 and few weights that are not zero: none in channel 1, only the last one in channel 2."""
     values = [0, 0, 5, 0, -3, 0, 0, 0] + 15 * [0] + [-5]
     operator = Operator(
         b.CONV_2D, 0, 1, parameters=b.window((2, 2)), weights=b.huffman_with_zero_runs(values, 8, 2), clamp=(-100, 100),
@@ -204,7 +204,7 @@ SAMPLES: dict[str, Callable[[], Blob]] = {
     function.__name__: function
     for function in (
         conv_2d, conv_2d_huffman, conv_2d_pairs, conv_2d_zero_runs, depthwise_conv_2d, depthwise_conv_2d_pairs,
-        fully_connected, fully_connected_streamed, fully_connected_zero_runs, add, linear_add, mul, average_pool_2d, max_pool_2d, mean,
-        pad, copy, lookup, softmax,
+        fully_connected, fully_connected_streamed, fully_connected_zero_runs, add, linear_add, mul, average_pool_2d,
+        max_pool_2d, mean, pad, copy, lookup, softmax,
     )
 }  # fmt: skip

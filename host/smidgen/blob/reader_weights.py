@@ -82,7 +82,9 @@ class WeightReader:
     ) -> tuple[NDArray[np.int8], CodeTable]:
         bits, offset = record.weights_bits, record.weights_offset
         require(
-            record.zero_runs <= MAX_ZERO_RUNS, subject, f"zero_runs is {record.zero_runs}, expected 0 .. {MAX_ZERO_RUNS}"
+            record.zero_runs <= MAX_ZERO_RUNS,
+            subject,
+            f"zero_runs is {record.zero_runs}, expected 0 .. {MAX_ZERO_RUNS}",
         )
         coded, what = (shape.channels, "channels") if record.zero_runs else (shape.count, "weights")
         require(coded <= bits, subject, f"weights_bits is {bits}, {coded} {what} take at least one bit each")

@@ -37,6 +37,8 @@ SMALL_RAM_BYTES = 8192
 _COARSE, _FINE = 1.1, 1.02  # from one limit that is tried to the next
 _UNLIMITED = 1 << 20
 
+_Stored = tuple[frozenset[int], frozenset[int]]  # operators with raw weights, and those without zero runs
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -86,8 +88,8 @@ class Chooser:
     network: Network
     budget: Budget
     _costs: dict[tuple[int, int, int, int, int, bytes], float] = field(default_factory=dict)
-    _weights: dict[frozenset[int], tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
-    _candidates: dict[tuple[int, frozenset[int]], Candidate] = field(default_factory=dict)
+    _weights: dict[_Stored, tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
+    _candidates: dict[tuple[int, _Stored], Candidate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network = prepare(self.network)
@@ -113,37 +115,49 @@ class Chooser:
 
     def _limits(self) -> list[int]:
         """Of arenas, from the least to what is enough for everything."""
-        start = self._candidate(0, frozenset()).ram_bytes
-        end = self._candidate(_UNLIMITED, frozenset()).ram_bytes
+        start = self._candidate(0).ram_bytes
+        end = self._candidate(_UNLIMITED).ram_bytes
         count = math.ceil(math.log(end / start) / math.log(_COARSE)) if 0 < start < end else 0
         return [0, *(int(start * (end / start) ** (step / count)) for step in range(count)), end]
 
     def _with_limit(self, goal: Goal, limit: int) -> Iterable[Candidate]:
-        coded = self._candidate(limit, frozenset())
+        coded = self._candidate(limit)
         yield coded
         if goal is Goal.SIZE:
             return
+        price = 0 if goal in (Goal.SPEED, Goal.RAM) else CYCLES_PER_BLOB_BYTE
+        plain: frozenset[int] = frozenset()  # without zero runs
+        if any(weight.zero_runs for weight in coded.plan.weights.values()):
+            plain = self._that_pay(coded, self._candidate(limit, plain=self._weighted), price)
+            coded = self._candidate(limit, plain=plain)
+            yield coded
         raw = self._candidate(limit, self._weighted)
         yield raw
-        price = 0 if goal in (Goal.SPEED, Goal.RAM) else CYCLES_PER_BLOB_BYTE
-        chosen = frozenset(index for index in self._weighted if self._pays_raw(index, coded, raw, price))
-        yield self._candidate(limit, chosen)
+        yield self._candidate(limit, self._that_pay(coded, raw, price), plain)
 
-    def _pays_raw(self, index: int, coded: Candidate, raw: Candidate, price: float) -> bool:
-        """Whether storing the weights of an operator raw saves enough cycles for the bytes it takes."""
-        more = self.weight_bytes(raw.plan, index) - self.weight_bytes(coded.plan, index)
-        return coded.cycles[index] - raw.cycles[index] > price * more
+    def _that_pay(self, smaller: Candidate, faster: Candidate, price: float) -> frozenset[int]:
+        """The operators whose weights, stored as in `faster`, save enough cycles for the bytes they take."""
+        pay = set()
+        for index in self._weighted:
+            more = self.weight_bytes(faster.plan, index) - self.weight_bytes(smaller.plan, index)
+            if smaller.cycles[index] - faster.cycles[index] > price * more:
+                pay.add(index)
+        return frozenset(pay)
 
-    def _candidate(self, limit: int, raw: frozenset[int]) -> Candidate:
-        if (limit, raw) not in self._candidates:
-            if raw not in self._weights:
-                self._weights[raw] = plan_weights(self.network, raw=raw)
-            plan = plan_prepared(self.network, *self._weights[raw], limit)
+    def _candidate(
+        self, limit: int, raw: frozenset[int] = frozenset(), plain: frozenset[int] = frozenset()
+    ) -> Candidate:
+        """raw, plain: operators whose weights are stored raw, or coded without zero runs."""
+        stored = raw, plain
+        if (limit, stored) not in self._candidates:
+            if stored not in self._weights:
+                self._weights[stored] = plan_weights(self.network, raw=raw, without_zero_runs=plain)
+            plan = plan_prepared(self.network, *self._weights[stored], limit)
             size = sum(self.weight_bytes(plan, index) for index in self._weighted)
             used = {weight.table for weight in plan.weights.values()} - {None}
             size += sum(plan.code_tables[table].table_bytes for table in used if table is not None)
-            self._candidates[limit, raw] = Candidate(plan, self._cycles(plan), size)
-        return self._candidates[limit, raw]
+            self._candidates[limit, stored] = Candidate(plan, self._cycles(plan), size)
+        return self._candidates[limit, stored]
 
     def _cycles(self, plan: Plan) -> list[float]:
         ways = executions(plan.kernels, plan.weights, plan.code_tables)

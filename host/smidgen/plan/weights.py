@@ -1,5 +1,5 @@
-"""Decides how each weight tensor is stored: raw, or Huffman coded with a table of its own or a shared one, with zero runs
-or without."""
+"""Decides how each weight tensor is stored: raw, or Huffman coded with or without zero runs, with a code table of its
+own or a shared one."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ class WeightPlan:
     decoder_bytes: int
     zero_runs: int = 0
     run_bits: int = 0
+
+    @property
+    def coding(self) -> str:
+        """For people: "raw", "huffman" or "zero runs"."""
+        if self.table is None:
+            return "raw"
+        return "zero runs" if self.zero_runs else "huffman"
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,9 @@ def _coded_members(group: _Group, tensors: dict[int, _Coded]) -> tuple[set[int],
     """The members for which coding pays under the real code, and that code; (empty, None) if it does not."""
     coded = set(group.members)
     while coded:
-        table = build_code_table(symbols_to_code(sum((tensors[index].counts for index in coded), np.zeros(256, np.int64))))
+        table = build_code_table(
+            symbols_to_code(sum((tensors[index].counts for index in coded), np.zeros(256, np.int64)))
+        )
         bits = {index: tensors[index].bits(table) for index in coded}
         kept = {index for index in coded if bits[index] < 8 * tensors[index].size}
         if kept == coded:
