@@ -5,9 +5,9 @@
     python -m benchmarks.sparsity --model kws              only this network; may be given twice
     python -m benchmarks.sparsity --optimize speed         plans for another goal than balanced
 
-Layers have random weights, zeros at random places. In networks the weights of CONV_2D and FULLY_CONNECTED with the least
-magnitudes in their tensor are zero, depthwise weights stay. They are not trained again, so that their outputs mean
-nothing; every operator's output is compared with the host reference all the same.
+Layers have random weights, zeros at random places. In networks the weights of CONV_2D and FULLY_CONNECTED with the
+least magnitudes in their tensor are zero, depthwise weights stay. They are not trained again, so that their outputs
+mean nothing; every operator's output is compared with the host reference all the same.
 """
 
 from __future__ import annotations
