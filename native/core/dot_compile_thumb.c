@@ -58,7 +58,14 @@ struct taps {
  * r0 next; r1 the lane's adds accumulator, accumulator, r7 (odd in lane 1); r2 minus the weights left of the group;
  * r3 end of the group's weights; r4 room in the segment; r5 muls r7, word; r8 movs r7, #0, and taps.two; r9
  * distance; r10 the other lane's room; r11 lanes; r12 SUBS less ADDS; lr last. Stack: r2 at the group's start; r5
- * there, in lane 0 and in lane 1; columns left; ldmia r6!, {r2-r5}; columns; rows left; gap; more. */
+ * there, in lane 0 and in lane 1; columns left; ldmia r6!, {r2-r5}; columns; rows left; gap; more.
+ *
+ * Sparse rows, of two channels, are compiled word by word: words that no weight needs are not loaded, the others one by
+ * one with ldr r2, [r6, #distance]; r6 moves on by adds r6, #bytes where the distance would be above 124, and in the end
+ * is behind the last row's words as ever. 11 cycles for a word of zeros, some 30 for another one and 28 for each product.
+ * There r1 is the distance from r6, when the code runs, to the word of weight r2, less 4 * r2; r2 minus the weights left
+ * of the row; r3 and r9 the end of the row's weights of lanes 0 and 1; r8 and r10 the room of the lanes' segments, -1
+ * before the first one; r12 last. [sp, #28]: bytes from one row of words to the next. */
 __attribute__((naked)) static uint16_t *emit_rows(SMG_READ_BY_ASSEMBLY uint16_t *next,
                                                   SMG_READ_BY_ASSEMBLY const struct taps *taps)
 {
