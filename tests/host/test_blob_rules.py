@@ -173,6 +173,7 @@ OPERATOR_RULES: list[tuple[str, Break, str]] = [
     ("conv", operator(input2=0), "CONV_2D.: input2 is 0, expected 65535"),
     ("conv", operator(zero_runs=8), "CONV_2D.: zero_runs is 8, expected 0"),
     ("add", operator(zero_runs=1), "ADD.: zero_runs is 1, expected 0"),
+    ("fully_connected_streamed", operator(zero_runs=9), "zero_runs is 9, expected 0 .. 8"),
     ("fully_connected", operator(parameters=bytes(15) + b"\1"), "FULLY_CONNECTED.: unused parameter bytes"),
     ("copy", operator(1, parameters=u32(3, 5, 2, 1)), r"operator 1 \(COPY\): unused parameter bytes are 01"),
     ("pad", operator(activation_min=-127), "PAD.: activation_min is -127"),
