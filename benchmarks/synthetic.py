@@ -69,7 +69,7 @@ def _conv(
 ) -> g.Graph:
     layer = _Layer()
     layer.tensor("input", _image(*source))
-    layer.tensor("output", _image(*output), scale=0.3)
+    layer.tensor("output", _image(*output), scale=0.3, zero_point=-128)
     padding = _same(source, output, (kernel - 1) * dilation + 1, stride)
     options = {"stride": (stride, stride), "padding": padding, "dilation": (dilation, dilation)}
     shape = (output[2], kernel, kernel, source[2])

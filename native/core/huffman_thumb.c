@@ -119,7 +119,8 @@ __attribute__((naked)) uint32_t smg_decode_thumb(SMG_READ_BY_ASSEMBLY struct smg
     "muls r0, r7\n"                                                                                                   \
     "add r11, r0\n"
 
-/* r12: next input; lr: end of the input. */
+/* Two inputs in a turn; an odd number of them is entered in the middle of the first turn. r12: next input; lr: end of the
+ * input. */
 __attribute__((naked)) void smg_dense_streamed_thumb(SMG_READ_BY_ASSEMBLY struct smg_decoder *decoder,
                                                     SMG_READ_BY_ASSEMBLY const int8_t *input,
                                                     SMG_READ_BY_ASSEMBLY uint32_t inputs,
@@ -130,25 +131,35 @@ __attribute__((naked)) void smg_dense_streamed_thumb(SMG_READ_BY_ASSEMBLY struct
                    "push {r0, r3, r4}\n" CLEAR_SUMS
                    "adds r4, r1, r2\n"
                    "mov lr, r4\n"
+                   "lsls r7, r2, #31\n"
+                   "lsrs r7, r7, #31\n"
+                   "subs r1, r1, r7\n"
                    "mov r12, r1\n"
                    "ldmia r0!, {r2, r3, r4, r6}\n"
                    "movs r5, #255\n"
                    "adds r5, #1\n"
                    "adds r5, r5, r4\n"
+                   "mov r0, r12\n"
+                   "cmp r7, #0\n"
+                   "bne 2f\n"
 
-                   "1: mov r0, r12\n"
-                   "ldrb r7, [r0]\n"
-                   "sxtb r7, r7\n"
-                   "adds r0, #1\n"
-                   "mov r12, r0\n" STREAMED_INPUT("0", "1", "2", "3")
-                   "cmp r12, lr\n"
+                   "1: ldrb r7, [r0]\n"
+                   "sxtb r7, r7\n" STREAMED_INPUT("0", "1", "2", "3")
+                   "2: mov r0, r12\n"
+                   "ldrb r7, [r0, #1]\n"
+                   "sxtb r7, r7\n" STREAMED_INPUT("4", "5", "6", "7")
+                   "mov r0, r12\n"
+                   "adds r0, #2\n"
+                   "mov r12, r0\n"
+                   "cmp r0, lr\n"
                    "bne 1b\n"
 
                    "pop {r0, r1, r5}\n"
                    "stmia r0!, {r2, r3, r4, r6}\n"
                    "movs r0, r1\n" STORE_SUMS_AND_RETURN
 
-                   SMG_DECODE_MORE("0") SMG_DECODE_MORE("1") SMG_DECODE_MORE("2") SMG_DECODE_MORE("3"));
+                   SMG_DECODE_MORE("0") SMG_DECODE_MORE("1") SMG_DECODE_MORE("2") SMG_DECODE_MORE("3")
+                   SMG_DECODE_MORE("4") SMG_DECODE_MORE("5") SMG_DECODE_MORE("6") SMG_DECODE_MORE("7"));
 }
 
 #endif
