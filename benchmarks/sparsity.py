@@ -4,10 +4,11 @@
     python -m benchmarks.sparsity --layer 'conv 1x1'       only layers whose name contains this
     python -m benchmarks.sparsity --model kws              only this network; may be given twice
     python -m benchmarks.sparsity --optimize speed         plans for another goal than balanced
+    python -m benchmarks.sparsity --together 2             two neighbouring output channels share their zeros
 
-Layers have random weights, zeros at random places. In networks the weights of CONV_2D and FULLY_CONNECTED with the
-least magnitudes in their tensor are zero, depthwise weights stay. They are not trained again, so that their outputs
-mean nothing; every operator's output is compared with the host reference all the same.
+Layers have random weights. The weights of CONV_2D and FULLY_CONNECTED with the least magnitudes in their tensor are set
+to zero, depthwise weights stay. They are not trained again, so that their outputs mean nothing; every operator's output
+is compared with the host reference all the same.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from benchmarks.bare import BareEngine, WrongResult
@@ -38,6 +40,7 @@ from smidgen.reference import run_network
 
 SHARES = (0.0, 0.5, 0.8, 0.9)
 NETWORKS = (OWN, *FILES)
+LAYERS = [name for name in SPARSE_LAYERS if not name.startswith("depthwise")]  # whose weights are pruned
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,24 @@ class Row:
     entropy: float
 
 
-def prune(graph: Graph, share: float) -> Graph:
-    """Sets the weights with the least real magnitudes to zero, in place, tensor by tensor."""
+def prune(graph: Graph, share: float, together: int = 1) -> Graph:
+    """Sets the weights with the least real magnitudes to zero, in place, tensor by tensor.
+
+    together: neighbouring output channels whose weights for the same input are kept or pruned together; what is left
+    of the channels when they are divided so is pruned as if it were one more group.
+    """
     for operator in graph.operators:
         if isinstance(operator, Conv2D | FullyConnected):
             tensor = graph.tensors[operator.weights]
             assert tensor.data is not None
-            order = np.argsort(np.abs(tensor.dequantized()), axis=None, kind="stable")
-            weights = tensor.data.reshape(-1).copy()
-            weights[order[: round(share * weights.size)]] = 0
-            tensor.data = weights.reshape(tensor.shape)
+            channels = tensor.shape[0]
+            values = np.square(tensor.dequantized().reshape(channels, -1))
+            groups = np.add.reduceat(values, np.arange(0, channels, together), axis=0)
+            order = np.argsort(groups, axis=None, kind="stable")
+            kept = np.ones(groups.size, bool)
+            kept[order[: round(share * groups.size)]] = False
+            mask = np.repeat(kept.reshape(groups.shape), together, axis=0)[:channels]
+            tensor.data = np.where(mask.reshape(tensor.shape), tensor.data, 0).astype(tensor.data.dtype)
     return graph
 
 
@@ -108,20 +119,24 @@ def _measured(engine: BareEngine, name: str, pruned: Callable[[float], Graph], g
 
 def _rows(arguments: argparse.Namespace, engine: BareEngine) -> Iterator[Row]:
     goal = Goal(arguments.optimize)
-    for name, layer in SPARSE_LAYERS.items():
+    for name in LAYERS:
         if arguments.layer in name if arguments.layer is not None else not arguments.model:
-            yield from _measured(engine, name, layer, goal)
+            yield from _measured(engine, name, partial(_pruned_layer, name, arguments.together), goal)
     for name in arguments.model or (NETWORKS if arguments.layer is None else ()):
         if model_graph(name) is None:
             sys.stderr.write(f"{name}: skipped, the folder of reference models is not here; set SMIDGEN_MODELS to it\n")
             continue
-        yield from _measured(engine, name, lambda share, name=name: _pruned_model(name, share), goal)  # type: ignore[misc]
+        yield from _measured(engine, name, partial(_pruned_model, name, arguments.together), goal)
 
 
-def _pruned_model(name: str, share: float) -> Graph:
+def _pruned_layer(name: str, together: int, share: float) -> Graph:
+    return prune(SPARSE_LAYERS[name](0), share, together)
+
+
+def _pruned_model(name: str, together: int, share: float) -> Graph:
     graph = model_graph(name)
     assert graph is not None
-    return prune(graph, share)
+    return prune(graph, share, together)
 
 
 def _table(rows: list[Row]) -> Table:
@@ -141,11 +156,20 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sparsity", description="What zeros save.")
     parser.add_argument("--layer", metavar="TEXT", help="only the single layers whose name contains TEXT")
     parser.add_argument("--model", choices=NETWORKS, action="append", help="only this network; may be given twice")
+    parser.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="prune the weights of N neighbouring output channels together",
+    )
     parser.add_argument("--optimize", choices=[goal.value for goal in Goal], default=Goal.BALANCED.value)
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, the table on stderr")
     arguments = parser.parse_args(argv)
-    if arguments.layer is not None and not any(arguments.layer in name for name in SPARSE_LAYERS):
-        parser.error(f"no layer has {arguments.layer!r} in its name; there are: {'; '.join(SPARSE_LAYERS)}")
+    if arguments.layer is not None and not any(arguments.layer in name for name in LAYERS):
+        parser.error(f"no layer has {arguments.layer!r} in its name; there are: {'; '.join(LAYERS)}")
+    if arguments.together < 1:
+        parser.error(f"--together is {arguments.together}, it has to be at least 1")
     return arguments
 
 

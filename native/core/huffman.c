@@ -116,24 +116,23 @@ INLINE uint32_t next_run(struct smg_decoder *state, uint32_t zero_runs)
     return run;
 }
 
-/* Stores weights, or returns their dot product with an input where `weights` is null. */
-static __attribute__((noinline)) uint32_t walk(struct smg_decoder *decoder, int8_t *weights, const int8_t *input,
-                                               uint32_t count, uint32_t zero_runs)
+/* Stores weights that have runs of zeros between them, or returns their dot product with an input where `weights` is
+ * null. */
+static __attribute__((noinline)) uint32_t walk_runs(struct smg_decoder *decoder, int8_t *weights, const int8_t *input,
+                                                    uint32_t count, uint32_t zero_runs)
 {
     struct smg_decoder state = *decoder;
     uint32_t sum = 0;
-    for (uint32_t i = 0; i < count; ++i) {
-        if (zero_runs != 0) {
-            i += next_run(&state, zero_runs);
-            if (i == count) {
-                break;
-            }
-        }
+    for (uint32_t i = next_run(&state, zero_runs); i < count;) {
         int8_t weight = next_symbol(&state);
         if (weights != NULL) {
             weights[i] = weight;
         } else {
             sum += (uint32_t)(input[i] * weight);
+        }
+        ++i;
+        if (i != count) {
+            i += next_run(&state, zero_runs);
         }
     }
     *decoder = state;
@@ -142,12 +141,20 @@ static __attribute__((noinline)) uint32_t walk(struct smg_decoder *decoder, int8
 
 uint32_t smg_dense_runs(struct smg_decoder *decoder, const int8_t *input, uint32_t count, uint32_t zero_runs)
 {
-    return walk(decoder, NULL, input, count, zero_runs);
+    return walk_runs(decoder, NULL, input, count, zero_runs);
 }
 
 void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count, uint32_t zero_runs)
 {
-    (void)walk(decoder, weights, NULL, count, zero_runs);
+    if (zero_runs != 0) {
+        (void)walk_runs(decoder, weights, NULL, count, zero_runs);
+        return;
+    }
+    struct smg_decoder state = *decoder;
+    for (const int8_t *end = weights + count; weights != end; ++weights) {
+        *weights = next_symbol(&state);
+    }
+    *decoder = state;
 }
 
 #endif
