@@ -34,6 +34,9 @@ FLAGS = (
     "-fno-jump-tables",
     "-Os",  # the last one counts
     "-fno-tree-loop-im",
+    "-fno-tree-ch",
+    "-fno-tree-vrp",
+    "-fno-tree-dominator-opts",
 )
 
 

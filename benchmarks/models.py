@@ -14,6 +14,7 @@ from smidgen.blob.reader import read_blob
 from smidgen.demo import recordings
 from smidgen.demo.run import float_model
 from smidgen.formats.tflite_reader import read_tflite
+from smidgen.graph import Graph
 from smidgen.huffman import entropy_bits, symbol_counts
 from smidgen.network import WeightedOperator
 from smidgen.packer import pack, pack_graph
@@ -107,13 +108,24 @@ def _reference_model(name: str, folder: Path, keep_channels: bool) -> BenchmarkM
     return BenchmarkModel(name, data, read_blob(data), inputs, expected, "TFLite Micro", removed)
 
 
-def _own_model() -> BenchmarkModel:
-    """Quantised as the demo does it; the input is the first window of the test subjects."""
+def model_graph(name: str) -> Graph | None:
+    """The int8 graph of one of NAMES, or None where the folder of reference models is not there."""
+    if name == OWN:
+        return _own_graph()
+    folder = models_folder()
+    return None if folder is None else read_tflite(folder / f"{FILES[RAW.get(name, name)]}.tflite")
+
+
+def _own_graph() -> Graph:
+    """Quantised as the demo does it."""
     split = recordings.split_by_subject(recordings.load_recordings())
-    calibration = recordings.cut_windows(split.calibration)[0][:, np.newaxis]
-    graph = quantize(simplify(float_model()), calibration)
-    data = pack_graph(graph, {"labels": list(recordings.LABELS)}, optimize=Goal.BALANCED)
+    return quantize(simplify(float_model()), recordings.cut_windows(split.calibration)[0][:, np.newaxis])
+
+
+def _own_model() -> BenchmarkModel:
+    """The input is the first window of the test subjects."""
+    data = pack_graph(_own_graph(), {"labels": list(recordings.LABELS)}, optimize=Goal.BALANCED)
     blob = read_blob(data)
-    windows, _ = recordings.cut_windows(split.test)
+    windows, _ = recordings.cut_windows(recordings.split_by_subject(recordings.load_recordings()).test)
     inputs = [prepare(windows[:1], blob.network, 0)[0]]
     return BenchmarkModel(OWN, data, blob, inputs, run_network(blob.network, inputs), "host reference")

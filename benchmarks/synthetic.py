@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,14 @@ class _Layer:
         quantization = g.Quantization(np.asarray(scales, np.float32), np.zeros(len(scales), np.int32), axis)
         return self.graph.add(g.Tensor(name, data.shape, data.dtype, quantization, data)).name
 
-    def weighted(self, kind: Any, shape: tuple[int, ...], axis: int, **options: Any) -> g.Operator:
-        """CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED with a bias and scales for each channel."""
+    def weighted(self, kind: Any, shape: tuple[int, ...], axis: int, zeros: float = 0, **options: Any) -> g.Operator:
+        """CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED with a bias and scales for each channel.
+
+        zeros: the share of weights that are pruned, at random places.
+        """
         values = self.random.normal(0, WEIGHT_DEVIATION, shape).round().clip(-127, 127).astype(np.int8)
+        if zeros:
+            values[self.random.permuted(np.arange(values.size)).reshape(shape) < round(zeros * values.size)] = 0
         channels = shape[axis]
         scales = np.linspace(0.002, 0.006, channels)
         self.constant("weights", values, scales, axis)
@@ -54,18 +60,25 @@ def _image(height: int, width: int, channels: int) -> tuple[int, int, int, int]:
 
 
 def _conv(
-    source: tuple[int, int, int], output: tuple[int, int, int], kernel: int, stride: int = 1, dilation: int = 1
+    source: tuple[int, int, int],
+    output: tuple[int, int, int],
+    kernel: int,
+    stride: int = 1,
+    dilation: int = 1,
+    zeros: float = 0,
 ) -> g.Graph:
     layer = _Layer()
     layer.tensor("input", _image(*source))
-    layer.tensor("output", _image(*output), scale=0.3)
+    layer.tensor("output", _image(*output), scale=0.3, zero_point=-128)
     padding = _same(source, output, (kernel - 1) * dilation + 1, stride)
     options = {"stride": (stride, stride), "padding": padding, "dilation": (dilation, dilation)}
     shape = (output[2], kernel, kernel, source[2])
-    return layer.finish(layer.weighted(g.Conv2D, shape, 0, activation=g.Activation.RELU, **options))
+    return layer.finish(layer.weighted(g.Conv2D, shape, 0, zeros, activation=g.Activation.RELU, **options))
 
 
-def _depthwise(height: int, width: int, channels: int, stride: int = 1, kernel: int = 3, dilation: int = 1) -> g.Graph:
+def _depthwise(
+    height: int, width: int, channels: int, stride: int = 1, kernel: int = 3, dilation: int = 1, zeros: float = 0
+) -> g.Graph:
     source, output = (height, width, channels), (-(-height // stride), -(-width // stride), channels)
     layer = _Layer()
     layer.tensor("input", _image(*source))
@@ -73,7 +86,9 @@ def _depthwise(height: int, width: int, channels: int, stride: int = 1, kernel: 
     padding = _same(source, output, (kernel - 1) * dilation + 1, stride)
     options = {"stride": (stride, stride), "padding": padding, "dilation": (dilation, dilation)}
     return layer.finish(
-        layer.weighted(g.DepthwiseConv2D, (1, kernel, kernel, channels), 3, activation=g.Activation.RELU, **options)
+        layer.weighted(
+            g.DepthwiseConv2D, (1, kernel, kernel, channels), 3, zeros, activation=g.Activation.RELU, **options
+        )
     )
 
 
@@ -82,11 +97,11 @@ def _same(source: tuple[int, int, int], output: tuple[int, int, int], kernel: in
     return g.Padding(rows // 2, rows - rows // 2, columns // 2, columns - columns // 2)
 
 
-def _dense(inputs: int, outputs: int) -> g.Graph:
+def _dense(inputs: int, outputs: int, zeros: float = 0) -> g.Graph:
     layer = _Layer()
     layer.tensor("input", (1, inputs))
     layer.tensor("output", (1, outputs), scale=0.5)
-    return layer.finish(layer.weighted(g.FullyConnected, (outputs, inputs), 0, activation=g.Activation.RELU))
+    return layer.finish(layer.weighted(g.FullyConnected, (outputs, inputs), 0, zeros, activation=g.Activation.RELU))
 
 
 def _pool(kind: Any, source: tuple[int, int, int], kernel: tuple[int, int]) -> g.Graph:
@@ -155,6 +170,17 @@ LAYERS: dict[str, Callable[[], g.Graph]] = {
     "softmax, 12": lambda: _unary(g.Softmax, (1, 12), 1 / 256, -128),
 }
 
+SPARSE_LAYERS: dict[str, Callable[[float], g.Graph]] = {  # of a share of zeros
+    "conv 1x1, 25x5x64 to 64": lambda zeros: _conv((25, 5, 64), (25, 5, 64), 1, zeros=zeros),
+    "conv 1x1, 12x12x128 to 128": lambda zeros: _conv((12, 12, 128), (12, 12, 128), 1, zeros=zeros),
+    "conv 1x1, 6x6x256 to 256": lambda zeros: _conv((6, 6, 256), (6, 6, 256), 1, zeros=zeros),
+    "conv 3x3, 16x16x16 to 16": lambda zeros: _conv((16, 16, 16), (16, 16, 16), 3, zeros=zeros),
+    "conv 3x3, 8x8x64 to 64": lambda zeros: _conv((8, 8, 64), (8, 8, 64), 3, zeros=zeros),
+    "depthwise 5x5, 12x12x32": lambda zeros: _depthwise(12, 12, 32, kernel=5, zeros=zeros),
+    "fully connected, 640 to 128": lambda zeros: _dense(640, 128, zeros),
+    "fully connected, 128 to 10": lambda zeros: _dense(128, 10, zeros),
+}
+
 # Kernels and shapes that the networks and LAYERS do not have, so that the cost model can tell their steps apart.
 FURTHER_LAYERS: dict[str, Callable[[], g.Graph]] = {
     "conv 3x3, 16x16x16 to 16, dilation 2": lambda: _conv((16, 16, 16), (16, 16, 16), 3, dilation=2),
@@ -187,6 +213,11 @@ FURTHER_LAYERS: dict[str, Callable[[], g.Graph]] = {
     "logistic, 4x4x4": lambda: _unary(g.Logistic, (1, 4, 4, 4), 1 / 256, -128),
     "softmax, 64": lambda: _unary(g.Softmax, (1, 64), 1 / 256, -128),
     "softmax, 16 rows of 4": lambda: _unary(g.Softmax, (16, 4), 1 / 256, -128),
+    **{
+        f"{name}, {zeros:.0%} zeros": partial(layer, zeros)
+        for name, layer in SPARSE_LAYERS.items()
+        for zeros in (0.7, 0.9)
+    },
 }
 
 

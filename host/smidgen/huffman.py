@@ -6,6 +6,7 @@ limit; codes and streams are laid out as docs/format.md section 5 says.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,18 @@ def entropy_bits(counts: NDArray[np.int64]) -> float:
     return float(np.sum(used * np.log2(used.sum() / used)))
 
 
+def huffman_bits(counts: NDArray[np.int64]) -> int:
+    """Bits of all symbols with the best code of any length: a bit for each symbol of every pair that is joined."""
+    joined = [int(count) for count in counts if count]
+    heapq.heapify(joined)
+    bits = joined[0] if len(joined) == 1 else 0
+    while len(joined) > 1:
+        pair = heapq.heappop(joined) + heapq.heappop(joined)
+        bits += pair
+        heapq.heappush(joined, pair)
+    return bits
+
+
 def build_code_table(counts: NDArray[np.int64], max_length: int = DEFAULT_CODE_LENGTH) -> CodeTable:
     """The best code with no code longer than max_length (8 .. 15).
 
@@ -111,10 +124,15 @@ def encode(weights: NDArray[np.int8], table: CodeTable) -> tuple[bytes, int]:
     lengths, codes = table.lengths[index], canonical_codes(table.lengths)[index]
     if np.any(lengths == 0):
         raise ValueError("a weight has no code in this table")
+    return pack_codes(codes, lengths)
+
+
+def pack_codes(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[bytes, int]:
+    """Codes of so many bits, one behind the other, as a bit stream, and its exact length in bits."""
     ends = np.cumsum(lengths)
     total = int(ends[-1])
     bits = np.zeros(-(-total // _UNIT_BITS) * _UNIT_BITS, np.uint8)
-    for position in range(int(table.lengths.max())):
+    for position in range(int(lengths.max())):
         has_bit = lengths > position
         where = (ends - lengths)[has_bit] + position
         bits[where] = (codes[has_bit] >> (lengths[has_bit] - 1 - position)) & 1

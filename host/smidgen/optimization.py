@@ -30,7 +30,7 @@ class OperatorChoice:
     kernel: int
     tile: int
     blocks: int
-    coding: str  # "raw", "huffman" or "" without weights
+    coding: str  # "raw", "huffman", "zero runs" or "" without weights
     weight_bytes: int
     scratch_bytes: int
     predicted_cycles: int
@@ -147,7 +147,7 @@ class Optimization:
             kernel=kernel.kernel if kernel else 0,
             tile=kernel.tile if kernel else 0,
             blocks=_blocks(plan, index, kernel) if kernel else 0,
-            coding="" if weights is None else "raw" if weights.table is None else "huffman",
+            coding="" if weights is None else weights.coding,
             weight_bytes=self._chooser.weight_bytes(plan, index) if kernel else 0,
             scratch_bytes=kernel.scratch_bytes if kernel else 0,
             predicted_cycles=round(candidate.cycles[index]),

@@ -25,7 +25,7 @@ class OperatorReport:
     macs: int
     weights: int
     weight_bytes_packed: int
-    coding: str  # "raw", "huffman" or "" without weights
+    coding: str  # "raw", "huffman", "zero runs" or "" without weights
     bits_per_weight: float | None
     kernel: int  # docs/format.md, section 2.3
     tile: int  # kernel 0: output channels decoded at a time (0: all); kernel 1: pairs of output rows in a block, or 1
@@ -139,7 +139,7 @@ def _operator(blob: Blob, index: int, operator: NetworkOperator) -> OperatorRepo
         coding=storage.coding if storage and weights else "",
         bits_per_weight=round(storage.bits / weights, 3) if storage and weights else None,
         kernel=storage.kernel if storage else int(isinstance(operator, LinearAddOperator)),
-        tile=storage.tile if storage and (storage.kernel or storage.coding == "huffman") else 0,
+        tile=storage.tile if storage and (storage.kernel or storage.coding != "raw") else 0,
         workspace_bytes=storage.workspace_bytes if storage else 0,
         scratch_bytes=storage.scratch_bytes if storage else 0,
     )

@@ -1,7 +1,11 @@
 /* Dot products of one row of inputs with the weights of up to SMG_DENSE_CHANNELS output channels: the definition. */
 #include "internal.h"
 
+#if SMG_THUMB_1
+#define INPUTS_AT_A_TIME 1 /* small: there, only the last group of a layer comes here */
+#else
 #define INPUTS_AT_A_TIME 16
+#endif
 
 static __attribute__((noinline)) void multiply_raw(const int8_t *input, const int8_t *weights, uint32_t inputs,
                                                    uint32_t *sums, uint32_t channels)
@@ -36,7 +40,7 @@ static __attribute__((noinline)) void multiply_streamed(struct smg_decoder *deco
     while (inputs != 0) {
         uint32_t count = inputs < INPUTS_AT_A_TIME ? inputs : INPUTS_AT_A_TIME;
         const int8_t *weight = weights;
-        smg_decode(decoder, weights, count * channels);
+        smg_decode(decoder, weights, count * channels, 0);
         inputs -= count;
         for (; count != 0; --count, ++input) {
             for (uint32_t c = 0; c < channels; ++c) {

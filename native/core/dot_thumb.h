@@ -7,6 +7,8 @@
  *     where the sum for pixel 0 might leave 16 bits, the accumulator (r0, r1) is unpacked into r8-r11
  *     bx lr
  *
+ * Sparse code of two channels loads the words that it needs one by one, with ldr r2, [r6, #distance].
+ *
  * r6: the pair's first word. r8, r9: the sums of the first channel for pixels 0 and 1, r10, r11: of the second; the caller
  * presets them with the bias. Only instructions with an 8-bit operand are ever written, whatever the weights are.
  *

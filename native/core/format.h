@@ -108,7 +108,7 @@ struct smg_operator_record {
     uint32_t weights_offset;
     uint32_t weights_bits;
     uint8_t weights_coding;
-    uint8_t zero;
+    uint8_t zero_runs; /* Huffman: 0, or one more than the low bits of the code for runs of zeros */
     uint16_t workspace; /* words of scratch, besides decoding, for kernels that gather their input */
     uint32_t requantization_offset;
     uint32_t code_table_offset;

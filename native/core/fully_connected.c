@@ -41,9 +41,11 @@ void smg_fully_connected(const struct smg_step *step)
     }
 }
 
-/* One row; weights [group of output channels][k][output channel], multiplied as they are decoded. */
+/* One row; weights [group of output channels][k][output channel], or with zero runs [output channel][k], multiplied as
+ * they are decoded. */
 void smg_fully_connected_streamed(const struct smg_step *step)
 {
+    uint32_t zero_runs = step->record->zero_runs;
     uint32_t inputs = smg_elements(step->input);
     uint32_t outputs = step->output->dimensions[3];
     struct smg_channels channels;
@@ -53,8 +55,13 @@ void smg_fully_connected_streamed(const struct smg_step *step)
     smg_decoder_start(&decoder, step->blob + step->record->weights_offset);
     for (uint32_t c = 0, count; c < outputs; c += count) {
         uint32_t sums[SMG_DENSE_CHANNELS];
-        count = group_size(outputs - c);
-        smg_dense_streamed(&decoder, step->input_data, inputs, sums, count);
+        if (zero_runs != 0) {
+            count = 1;
+            sums[0] = smg_dense_runs(&decoder, step->input_data, inputs, zero_runs);
+        } else {
+            count = group_size(outputs - c);
+            smg_dense_streamed(&decoder, step->input_data, inputs, sums, count);
+        }
         store_outputs(&channels, c, count, sums, step->output_data + c);
     }
 }

@@ -5,35 +5,12 @@ typedef char smg_assert_lookup[sizeof(struct smg_huffman_lookup) == 2 << SMG_LOO
 typedef char smg_assert_base[SMG_LONG_CODE_BASE * 4 + (SMG_LOOKUP_BITS + 1) * 4 == 1 << SMG_LOOKUP_BITS ? 1 : -1];
 typedef char smg_assert_level[sizeof(struct smg_huffman_level) == 4 ? 1 : -1];
 
-#define ALL_CODES (UINT32_C(1) << SMG_MAX_CODE_LENGTH) /* of the longest length */
-
 enum { LONG_BITS = SMG_MAX_CODE_LENGTH - SMG_LOOKUP_BITS }; /* of the longest codes, behind what is looked up */
 
 /* How many of the longest codes begin with the codes of one length, given how many these are. */
 static uint32_t covered(uint32_t count, uint32_t length)
 {
     return count << (SMG_MAX_CODE_LENGTH - length);
-}
-
-int smg_code_table_check(const struct smg_code_table *table)
-{
-    uint32_t longest = table->max_length;
-    if (longest < 1 || longest > SMG_MAX_CODE_LENGTH || table->symbol_count > 256 || table->counts[longest - 1] == 0) {
-        return SMG_BAD_CODE_TABLE;
-    }
-    if (table->zero != 0) {
-        return SMG_NOT_ZERO;
-    }
-    uint32_t symbols = 0;
-    uint32_t codes = 0; /* below 2^31: 15 counts of 16 bits */
-    for (uint32_t length = 1; length <= longest; ++length) {
-        symbols += table->counts[length - 1];
-        codes += covered(table->counts[length - 1], length);
-    }
-    if (symbols != table->symbol_count) {
-        return SMG_BAD_CODE_TABLE;
-    }
-    return codes == ALL_CODES ? SMG_OK : SMG_INCOMPLETE_CODE;
 }
 
 /* Fills entries first .. end - 1 of the lookup; returns end. */
@@ -88,72 +65,96 @@ void smg_decoder_start(struct smg_decoder *decoder, const uint8_t *stream)
 
 #if !SMG_THUMB_1
 
+/* A decoder's state stays in registers only where all of this is inlined. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* The symbol of the long code at the front of the window. *length: where to begin, then its length. A complete code
  * always ends the search at the longest length. */
-static int8_t find_long_code(const struct smg_decoder *decoder, uint32_t *length)
+static __attribute__((noinline)) int8_t find_long_code(const struct smg_huffman_lookup *lookup, const int8_t *symbols,
+                                                       uint32_t window, uint32_t *length)
 {
-    const struct smg_huffman_level *level = decoder->lookup->levels + (*length - SMG_LOOKUP_BITS - 1);
-    uint32_t code = decoder->window >> (32 - SMG_MAX_CODE_LENGTH);
+    const struct smg_huffman_level *level = lookup->levels + (*length - SMG_LOOKUP_BITS - 1);
+    uint32_t code = window >> (32 - SMG_MAX_CODE_LENGTH);
     for (; code >= level->limit; ++level) {
         ++*length;
     }
-    return decoder->symbols[(code - level->start) >> (SMG_MAX_CODE_LENGTH - *length)];
+    return symbols[(code - level->start) >> (SMG_MAX_CODE_LENGTH - *length)];
 }
 
-void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count)
+INLINE void take(struct smg_decoder *state, int32_t bits)
+{
+    state->window <<= bits;
+    state->missing += bits;
+    if (state->missing >= 0) {
+        state->window |= (uint32_t)*state->next++ << state->missing;
+        state->missing -= 16;
+    }
+}
+
+INLINE int8_t next_symbol(struct smg_decoder *state)
+{
+    uint32_t entry = state->window >> (32 - SMG_LOOKUP_BITS);
+    int32_t length = state->lookup->lengths[entry];
+    int8_t symbol = state->lookup->symbols[entry];
+    if (length == SMG_LONG_CODE) {
+        uint32_t found = (uint32_t)symbol - SMG_LONG_CODE_BASE;
+        symbol = find_long_code(state->lookup, state->symbols, state->window, &found);
+        length = (int32_t)found;
+    }
+    take(state, length);
+    return symbol;
+}
+
+INLINE uint32_t next_run(struct smg_decoder *state, uint32_t zero_runs)
+{
+    uint32_t run = 0;
+    for (; state->window >> 31 != 0; run += 1U << (zero_runs - 1)) {
+        take(state, 1);
+    }
+    run += state->window >> (32 - zero_runs); /* its first bit is 0 */
+    take(state, (int32_t)zero_runs);
+    return run;
+}
+
+/* Stores weights that have runs of zeros between them, or returns their dot product with an input where `weights` is
+ * null. */
+static __attribute__((noinline)) uint32_t walk_runs(struct smg_decoder *decoder, int8_t *weights, const int8_t *input,
+                                                    uint32_t count, uint32_t zero_runs)
 {
     struct smg_decoder state = *decoder;
-    for (uint32_t i = 0; i < count; ++i) {
-        uint32_t entry = state.window >> (32 - SMG_LOOKUP_BITS);
-        int32_t length = state.lookup->lengths[entry];
-        weights[i] = state.lookup->symbols[entry];
-        if (length == SMG_LONG_CODE) {
-            uint32_t found = (uint32_t)weights[i] - SMG_LONG_CODE_BASE;
-            weights[i] = find_long_code(&state, &found);
-            length = (int32_t)found;
+    uint32_t sum = 0;
+    for (uint32_t i = next_run(&state, zero_runs); i < count;) {
+        int8_t weight = next_symbol(&state);
+        if (weights != NULL) {
+            weights[i] = weight;
+        } else {
+            sum += (uint32_t)(input[i] * weight);
         }
-        state.window <<= length;
-        state.missing += length;
-        if (state.missing >= 0) {
-            state.window |= (uint32_t)*state.next++ << state.missing;
-            state.missing -= 16;
+        ++i;
+        if (i != count) {
+            i += next_run(&state, zero_runs);
         }
+    }
+    *decoder = state;
+    return sum;
+}
+
+uint32_t smg_dense_runs(struct smg_decoder *decoder, const int8_t *input, uint32_t count, uint32_t zero_runs)
+{
+    return walk_runs(decoder, NULL, input, count, zero_runs);
+}
+
+void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count, uint32_t zero_runs)
+{
+    if (zero_runs != 0) {
+        (void)walk_runs(decoder, weights, NULL, count, zero_runs);
+        return;
+    }
+    struct smg_decoder state = *decoder;
+    for (const int8_t *end = weights + count; weights != end; ++weights) {
+        *weights = next_symbol(&state);
     }
     *decoder = state;
 }
 
 #endif
-
-bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void *stream, uint32_t weights_bits,
-                                 uint32_t count)
-{
-    uint32_t limits[SMG_MAX_CODE_LENGTH]; /* the longest codes below limits[i] begin with codes of up to i + 1 bits */
-    uint32_t codes = 0;
-    for (uint32_t length = 1; length <= table->max_length; ++length) {
-        codes += covered(table->counts[length - 1], length);
-        limits[length - 1] = codes;
-    }
-    const uint16_t *next = stream;
-    const uint16_t *end = next + weights_bits / 16 + (weights_bits % 16 != 0);
-    uint32_t window = 0;
-    uint32_t available = 0;
-    uint32_t left = weights_bits;
-    for (uint32_t i = 0; i < count; ++i) {
-        if (available < 16 && next != end) {
-            window |= (uint32_t)*next++ << (16 - available);
-            available += 16;
-        }
-        uint32_t length = 1;
-        while (window >> (32 - SMG_MAX_CODE_LENGTH) >= limits[length - 1]) { /* complete: the last limit is above all */
-            ++length;
-        }
-        if (length > left) {
-            return false;
-        }
-        left -= length;
-        window <<= length;
-        available -= length;
-    }
-    /* The window now holds what is left of the last unit, if anything, and zeros. */
-    return left == 0 && window == 0;
-}

@@ -33,12 +33,12 @@ typedef char smg_assert_lookup_bits[SMG_LOOKUP_BITS == 8 && SMG_LONG_CODE == -12
     "b 3" n "b\n"                                                                                                     \
     "4" n ": mov r1, pc\n"                                                                                            \
     "subs r1, #(4" n "b - 1" n "b + 3)\n" /* pc is 4 further on; bit 0 is set for Thumb */                            \
-    "b 8f\n"
+    "b .Llong_code\n"
 
 /* Finds a long code: the first level whose limit is above it. Returns to r1, the branch of SMG_DECODE_ONE, with flags
- * that tell only whether the window runs low. */
+ * that tell only whether the window runs low. Once in a file. */
 #define SMG_DECODE_LONG                                                                                               \
-    "8: push {r1}\n"                                                                                                  \
+    ".Llong_code: push {r1}\n"                                                                                        \
     "push {r7}\n"                                                                                                     \
     "lsls r0, r0, #2\n" /* from the symbols to a level */                                                             \
     "lsrs r7, r2, #17\n"                                                                                              \

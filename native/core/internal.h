@@ -158,13 +158,27 @@ void smg_decoder_open(struct smg_decoder *decoder, uint8_t *memory, const struct
 /* Starts at the beginning of a stream. */
 void smg_decoder_start(struct smg_decoder *decoder, const uint8_t *stream);
 
-/* Decodes `count` weights, at least 1. */
-void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count);
+#define SMG_MAX_ZERO_RUNS 8 /* the largest zero_runs of a record */
 
-/* Whether the codes of `count` weights take exactly weights_bits bits of the stream, and the rest of its last unit is
- * zero. */
-bool smg_huffman_stream_is_exact(const struct smg_code_table *table, const void *stream, uint32_t weights_bits,
-                                 uint32_t count);
+/* Decodes `count` weights, at least 1; with zero runs, those of one output channel, over zeros. zero_runs: of the
+ * operator's record. */
+void smg_decode(struct smg_decoder *decoder, int8_t *weights, uint32_t count, uint32_t zero_runs);
+
+/* The dot product of an input with the weights of an output channel, `count` of them, in a stream with zero runs. */
+uint32_t smg_dense_runs(struct smg_decoder *decoder, const int8_t *input, uint32_t count, uint32_t zero_runs);
+
+#if SMG_THUMB_1
+/* huffman_thumb.c does both: with MULTIPLY beside zero_runs an input is in place of the weights. */
+#define SMG_MULTIPLY 0x100
+uint32_t smg_decode_thumb(struct smg_decoder *decoder, const int8_t *weights, uint32_t count, uint32_t how);
+#define smg_decode(decoder, weights, count, zero_runs) (void)smg_decode_thumb(decoder, weights, count, zero_runs)
+#define smg_dense_runs(decoder, input, count, zero_runs) smg_decode_thumb(decoder, input, count, SMG_MULTIPLY | (zero_runs))
+#endif
+
+/* Whether the codes of the weights of all channels take exactly the bits of the record's stream, and the rest of its
+ * last unit is zero. With zero runs: also that no run is longer than what is left of its channel. */
+bool smg_huffman_stream_is_exact(const struct smg_operator_record *record, const uint8_t *blob, uint32_t channels,
+                                 uint32_t per_channel);
 
 /* weights.c: weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, tile by tile. */
 

@@ -57,7 +57,7 @@ static int check_fields(const struct smg_loader *loader)
         bool low = lowest != INT8_MIN;
         return smg_refuse_signed(loader, SMG_BAD_CLAMP, low ? lowest : highest, low ? INT8_MIN : INT8_MAX);
     }
-    int status = smg_check_zero(loader, record->zero);
+    int status = record->weights_coding == SMG_HUFFMAN ? SMG_OK : smg_check_zero(loader, record->zero_runs);
     if (status == SMG_OK && !smg_is_pairs(record)) {
         status = smg_check_zero(loader, record->workspace);
     }

@@ -17,7 +17,7 @@ static int spend(struct smg_loader *loader, uint32_t bytes)
     return SMG_OK;
 }
 
-static int check_huffman(struct smg_loader *loader, uint32_t count)
+static int check_huffman(struct smg_loader *loader, uint32_t channels, uint32_t per_channel)
 {
     const struct smg_operator_record *record = loader->record;
     uint32_t stream_bytes = (record->weights_bits / 16 + (record->weights_bits % 16 != 0)) * 2;
@@ -37,14 +37,14 @@ static int check_huffman(struct smg_loader *loader, uint32_t count)
     if (status != SMG_OK) {
         return smg_refuse(loader, status, 0, 0);
     }
-    if (count > record->weights_bits || count == UINT32_MAX) { /* every code has at least one bit */
-        return smg_refuse(loader, SMG_BAD_STREAM, record->weights_bits, 0);
+    if (record->zero_runs > SMG_MAX_ZERO_RUNS) {
+        return smg_refuse(loader, SMG_BAD_CODING, record->zero_runs, SMG_MAX_ZERO_RUNS);
     }
     status = spend(loader, stream_bytes);
     if (status != SMG_OK) {
         return status;
     }
-    if (!smg_huffman_stream_is_exact(table, data(loader, record->weights_offset), record->weights_bits, count)) {
+    if (!smg_huffman_stream_is_exact(record, loader->model->blob, channels, per_channel)) {
         return smg_refuse(loader, SMG_BAD_STREAM, 0, 0);
     }
     return SMG_OK;
@@ -150,7 +150,8 @@ int smg_check_weights(struct smg_loader *loader)
         if (coding != SMG_HUFFMAN && (coding != SMG_RAW || streamed)) {
             return smg_refuse(loader, SMG_BAD_CODING, coding, SMG_HUFFMAN);
         }
-        int status = coding == SMG_HUFFMAN ? check_huffman(loader, count) : check_raw(loader, count);
+        int status = coding == SMG_HUFFMAN ? check_huffman(loader, channels, weights_per_channel)
+                                           : check_raw(loader, count);
         return status == SMG_OK ? check_scratch(loader, weights_per_channel) : status;
     }
     int status = smg_check_zero(loader, record->tile | record->scratch_offset);

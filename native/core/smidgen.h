@@ -94,8 +94,11 @@ struct smg_model {
     uint8_t *arena; /* null until smg_bind */
 };
 
-/* One plain sentence for a status, without a full stop; the same one for every status that does not exist. */
-const char *smg_status_message(int status);
+#define SMG_MESSAGE_BYTES 64 /* the longest message */
+
+/* Writes one plain sentence for a status, without a full stop and without a zero at its end, and returns its length; the
+ * same one for every status that does not exist. */
+uint32_t smg_status_message(int status, char *text);
 
 /* Checks every byte that running depends on. Time: a pass over the blob and over its weights, and tensor_count times
  * operator_count / 1024 steps.

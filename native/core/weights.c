@@ -49,6 +49,18 @@ void smg_weights_rewind(struct smg_weights *weights)
     }
 }
 
+/* bytes: a multiple of 4. */
+static void clear(int8_t *bytes, uint32_t count)
+{
+    uint32_t *words = (void *)bytes;
+    for (uint32_t *end = words + count / 4; words != end;) {
+        *words++ = 0;
+    }
+    for (uint32_t i = count & ~UINT32_C(3); i != count; ++i) {
+        bytes[i] = 0;
+    }
+}
+
 const int8_t *smg_weights_next(struct smg_weights *weights, uint32_t channels, int8_t *buffer)
 {
     uint32_t count = channels * weights->per_channel;
@@ -57,7 +69,15 @@ const int8_t *smg_weights_next(struct smg_weights *weights, uint32_t channels, i
         weights->raw += count;
         return next;
     }
-    smg_decode(&weights->decoder, buffer, count);
+    uint32_t zero_runs = weights->step->record->zero_runs;
+    uint32_t run = count; /* weights that are decoded at a time */
+    if (zero_runs != 0) {
+        clear(buffer, count);
+        run = weights->per_channel;
+    }
+    for (uint32_t i = 0; i != count; i += run) {
+        smg_decode(&weights->decoder, buffer + i, run, zero_runs);
+    }
     return buffer;
 }
 

@@ -42,16 +42,25 @@ static engine_t *get_engine(mp_obj_t object)
     return MP_OBJ_TO_PTR(object);
 }
 
+static mp_obj_t status_message(int status)
+{
+    char text[SMG_MESSAGE_BYTES];
+    uint32_t length = smg_status_message(status, text);
+    return mp_obj_new_str(text, length);
+}
+
+static void raise_unless_ok(int status)
+{
+    if (status != SMG_OK) {
+        mp_raise_type_arg(&mp_type_ValueError, status_message(status));
+    }
+}
+
 static mp_obj_t fault_tuple(const struct smg_fault *fault)
 {
-    const char *message = smg_status_message(fault->status);
-    size_t length = 0;
-    while (message[length] != '\0') {
-        ++length;
-    }
     mp_obj_t items[6];
     items[0] = mp_obj_new_int(fault->status);
-    items[1] = mp_obj_new_str(message, length);
+    items[1] = status_message(fault->status);
     items[2] = mp_obj_new_int(fault->place);
     items[3] = mp_obj_new_int_from_uint(fault->index);
     /* Both numbers fit an i32 or a u32. */
@@ -82,10 +91,7 @@ static mp_obj_t smidgen_load(mp_obj_t blob)
     for (size_t i = 0; i < self->memory_bytes; ++i) {
         memory[i] = 0;
     }
-    int status = smg_bind(&self->model, memory, self->memory_bytes);
-    if (status != SMG_OK) {
-        mp_raise_ValueError((mp_rom_error_text_t)smg_status_message(status));
-    }
+    raise_unless_ok(smg_bind(&self->model, memory, self->memory_bytes));
     return MP_OBJ_FROM_PTR(self);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(smidgen_load_obj, smidgen_load);
@@ -109,10 +115,7 @@ static mp_obj_t engine_run(mp_obj_t self_in, mp_obj_t index)
     if (buffer.buf != self->model.blob || buffer.len != self->blob_bytes) {
         mp_raise_ValueError(MP_ERROR_TEXT("the blob's buffer was resized after loading"));
     }
-    int status = smg_run_operator(&self->model, (uint32_t)mp_obj_get_int(index));
-    if (status != SMG_OK) {
-        mp_raise_ValueError((mp_rom_error_text_t)smg_status_message(status));
-    }
+    raise_unless_ok(smg_run_operator(&self->model, (uint32_t)mp_obj_get_int(index)));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(engine_run_obj, engine_run);

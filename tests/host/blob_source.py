@@ -49,7 +49,7 @@ class Operator:
     weights_offset: int | Section = 0
     weights_bits: int = 0
     weights_coding: int = 0
-    zero: int = 0
+    zero_runs: int = 0
     workspace: int = 0
     requantization_offset: int | Section = 0
     code_table_offset: int | Section = 0
@@ -87,7 +87,7 @@ class Source:
         for position, o in enumerate(self.operators):
             record = struct.pack(
                 "<BBbbHHHHIIBBHII16sI", o.kind, o.kernel, o.activation_min, o.activation_max, o.input, o.input2,
-                o.output, o.tile, place(o.weights_offset), o.weights_bits, o.weights_coding, o.zero, o.workspace,
+                o.output, o.tile, place(o.weights_offset), o.weights_bits, o.weights_coding, o.zero_runs, o.workspace,
                 place(o.requantization_offset), place(o.code_table_offset), o.parameters, o.scratch_offset,
             )  # fmt: skip
             start = operators_offset + 52 * position

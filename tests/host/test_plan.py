@@ -260,7 +260,7 @@ def test_weights_stay_raw_when_the_table_eats_up_the_saving() -> None:
 
 
 def test_coding_of_weights_can_be_chosen() -> None:
-    network = _weights_plan(np.array([[-100, 100] * 4]), np.zeros((40, 40))).network
+    network = _weights_plan(np.array([[-100, 100] * 4]), np.ones((40, 40))).network
     tables = {coding: [plan.table for plan in make_plan(network, coding=coding).weights.values()] for coding in CODINGS}
     assert tables == {"smallest": [None, 0], "huffman": [0, 0], "raw": [None, None]}
     assert make_plan(network, coding="raw").scratch_bytes == 0

@@ -89,6 +89,7 @@ class Weights:
     bits: int
     data: bytes
     table: CodeTable | None = None
+    zero_runs: int = 0
 
 
 def raw(values: Sequence[int]) -> Weights:
@@ -118,6 +119,33 @@ def huffman(values: Sequence[int], table: CodeTable | None = None) -> Weights:
     padded = text + "0" * (-len(text) % 16)
     units = [int(padded[i : i + 16], 2) for i in range(0, len(padded), 16)]
     return Weights(2, len(text), struct.pack(f"<{len(units)}H", *units), table)
+
+
+def run_code(run: int, low_bits: int) -> str:
+    """A run of zeros in a stream with zero runs."""
+    return "1" * (run >> low_bits) + "0" + "".join(str(run >> bit & 1) for bit in reversed(range(low_bits)))
+
+
+def coded(text: str, table: CodeTable, zero_runs: int) -> Weights:
+    """A stream of these bits, 0 and 1."""
+    padded = text + "0" * (-len(text) % 16)
+    units = [int(padded[i : i + 16], 2) for i in range(0, len(padded), 16)]
+    return Weights(2, len(text), struct.pack(f"<{len(units)}H", *units), table, zero_runs)
+
+
+def huffman_with_zero_runs(values: Sequence[int], per_channel: int, zero_runs: int) -> Weights:
+    table = huffman_table([value for value in values if value] or [1])
+    codes, text, run = table.codes(), "", 0
+    for place, value in enumerate(values, 1):
+        if value == 0:
+            run += 1
+        else:
+            text += run_code(run, zero_runs - 1) + codes[value]
+            run = 0
+        if place % per_channel == 0 and run:
+            text += run_code(run, zero_runs - 1)
+            run = 0
+    return coded(text, table, zero_runs)
 
 
 def channels(
@@ -286,10 +314,10 @@ def build(
         own_scratch = scratch_bytes(operator, tensors)
         scratch = max(scratch, own_scratch)
         struct.pack_into(
-            "<BBbbHHHHIIBxHII16sI", body, operators_offset + 52 * index,
+            "<BBbbHHHHIIBBHII16sI", body, operators_offset + 52 * index,
             operator.kind, operator.kernel, *operator.clamp, operator.input, operator.input2, operator.output,
             operator.tile, weights_offset, weights.bits,
-            weights.coding, operator.workspace, requantization_offset, table_offset,
+            weights.coding, weights.zero_runs, operator.workspace, requantization_offset, table_offset,
             operator.parameters, scratch_start if own_scratch else 0,
         )  # fmt: skip
     arena_end = scratch_start + scratch if scratch else arena_end

@@ -254,8 +254,9 @@ static void message(const uint8_t *payload, uint32_t bytes)
         return;
     }
     memcpy(&status, payload, 4);
-    const char *text = smg_status_message(status);
-    answer(0, text, (uint32_t)strlen(text));
+    char text[SMG_MESSAGE_BYTES];
+    uint32_t length = smg_status_message(status, text);
+    answer(0, text, length);
 }
 
 /* payload: u32 length of one block of memory; u32 offset and bytes of the arena in it; u32 whether the arena is the blob's memory instead. Answer: what smg_bind returns. */

@@ -49,6 +49,27 @@ def conv_2d_pairs() -> Blob:
     return b.build([Tensor((1, 3, 3, 2), zero_point=-3, scale=0.5), Tensor((1, 2, 2, 3), zero_point=4)], [operator])
 
 
+def conv_2d_zero_runs() -> Blob:
+    """The same with kernel 1 and few weights that are not zero: none in channel 1, only the last one in channel 2."""
+    values = [0, 0, 5, 0, -3, 0, 0, 0] + 15 * [0] + [-5]
+    operator = Operator(
+        b.CONV_2D, 0, 1, parameters=b.window((2, 2)), weights=b.huffman_with_zero_runs(values, 8, 2), clamp=(-100, 100),
+        kernel=1, tile=1, workspace=4 + 6 * 2 + 5,
+        requantization=b.channels([b.ONE, b.HALF, b.QUARTER], [10, -20, 30], values, -3),
+    )  # fmt: skip
+    return b.build([Tensor((1, 3, 3, 2), zero_point=-3, scale=0.5), Tensor((1, 2, 2, 3), zero_point=4)], [operator])
+
+
+def fully_connected_zero_runs() -> Blob:
+    """1x5 -> 1x6 with kernel 1, channel by channel."""
+    values = [0, 0, 7, 0, 0, *range(1, 6), 0, 0, 0, 0, -9, -2, 0, 0, 0, 0, *(10 * [0])]
+    operator = Operator(
+        b.FULLY_CONNECTED, 0, 1, weights=b.huffman_with_zero_runs(values, 5, 1), kernel=1, tile=1,
+        requantization=b.channels([b.HALF], [0] * 6),
+    )  # fmt: skip
+    return b.build([Tensor((5,)), Tensor((6,))], [operator])
+
+
 def depthwise_conv_2d_pairs() -> Blob:
     """5x4x2 -> 5x4x4 with padding and kernel 1, one pair of rows in a block."""
     values = [i % 5 - 2 for i in range(36)]
@@ -182,8 +203,8 @@ def softmax() -> Blob:
 SAMPLES: dict[str, Callable[[], Blob]] = {
     function.__name__: function
     for function in (
-        conv_2d, conv_2d_huffman, conv_2d_pairs, depthwise_conv_2d, depthwise_conv_2d_pairs,
-        fully_connected, fully_connected_streamed, add, linear_add, mul, average_pool_2d, max_pool_2d, mean,
-        pad, copy, lookup, softmax,
+        conv_2d, conv_2d_huffman, conv_2d_pairs, conv_2d_zero_runs, depthwise_conv_2d, depthwise_conv_2d_pairs,
+        fully_connected, fully_connected_streamed, fully_connected_zero_runs, add, linear_add, mul, average_pool_2d,
+        max_pool_2d, mean, pad, copy, lookup, softmax,
     )
 }  # fmt: skip

@@ -17,12 +17,14 @@ from benchmarks.bare import BareEngine, BareModel
 from benchmarks.bare_image import build_image
 
 from smidgen.blob.writer import write_blob
+from smidgen.huffman import build_code_table
 from smidgen.network import Kind, Network, NetworkTensor, WeightedOperator, WindowParameters
 from smidgen.plan import Plan, make_plan
 from smidgen.plan.band import Band
 from smidgen.plan.kernels import PAIRS, KernelPlan, resident_room
 from smidgen.plan.thumb_code import compiled_blocks
-from smidgen.plan.weights import WeightPlan
+from smidgen.plan.weights import WeightPlan, coded_symbol_counts, decoder_scratch_bytes, symbols_to_code
+from smidgen.zero_runs import run_bits, zero_runs
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,7 @@ LAYERS = {
     "longer rows": Layer(C, (8, 60, 20), 2, (2, 1)),
     "dilated": Layer(C, (9, 5, 4), 3, (3, 2), dilation_h=2),
     "far": Layer(C, (5, 4, 40), 3, (3, 3)),
+    "far and nearly empty": Layer(C, (5, 4, 70), 4, (3, 3), density=0.02),
     "zeros": Layer(C, (4, 4, 9), 4, (3, 3), density=0.1),
     "nothing but zeros": Layer(C, (4, 4, 9), 3, density=0.0),
     "small weights": Layer(C, (4, 4, 70), 3, largest=3),
@@ -95,21 +98,34 @@ LAYERS = {
 }  # fmt: skip
 
 
-def _compiled(engine: BareEngine, plan: Plan, code_bytes: int) -> list[int]:
+def _with_zero_runs(plan: Plan) -> Plan:
+    (operator,) = plan.network.operators
+    assert isinstance(operator, WeightedOperator)
+    table = build_code_table(symbols_to_code(coded_symbol_counts(operator.weights, 1)))
+    bits = run_bits(zero_runs(operator.weights), 0)
+    weights = WeightPlan(0, decoder_scratch_bytes(table.max_length), 1, bits)
+    return replace(plan, weights={0: weights}, code_tables=[table])
+
+
+def _compiled(engine: BareEngine, plan: Plan, code_bytes: int, sparse: bool) -> list[int]:
     """Sizes of the blocks that lie one behind the other in the workspace after a run, as the engine noted them."""
     network = plan.network
     operator = network.operators[0]
     assert isinstance(operator, WeightedOperator)
-    words = (code_bytes + Band.of(network, operator).bytes(1)) // 4
-    kernel = KernelPlan(PAIRS, 1, words, 4 * words, "")
+    plan = _with_zero_runs(plan) if sparse else replace(plan, weights={0: WeightPlan(None, 0)})
+    decoder = plan.weights[0].decoder_bytes
+    channels = 2 if operator.kind == Kind.CONV_2D else 1
+    decoded = -(-channels * operator.weights.shape[1] // 4) * 4 if sparse else 0
+    words = (decoded + code_bytes + Band.of(network, operator).bytes(1)) // 4
+    kernel = KernelPlan(PAIRS, 1, words, decoder + 4 * words, "")
     start = -(-max(plan.arena_bytes, 4) // 4) * 4
-    raw = replace(
-        plan, weights={0: WeightPlan(None, 0)}, kernels={0: kernel}, scratch_bytes=4 * words,
-        scratch_offsets={0: start}, arena_bytes=start + 4 * words,
+    planned = replace(
+        plan, kernels={0: kernel}, scratch_bytes=kernel.scratch_bytes,
+        scratch_offsets={0: start}, arena_bytes=start + kernel.scratch_bytes,
     )  # fmt: skip
-    model: BareModel = engine.load(write_blob(raw))
+    model: BareModel = engine.load(write_blob(planned))
     list(model.run([np.zeros(network.tensors[0].shape, np.int8)]))
-    scratch = model.machine.read(model.arena + start, code_bytes)
+    scratch = model.machine.read(model.arena + start + decoder + decoded, code_bytes)
     sizes, start = [], 0
     while start + 4 <= len(scratch):
         (size,) = struct.unpack_from("<I", scratch, start)
@@ -120,14 +136,15 @@ def _compiled(engine: BareEngine, plan: Plan, code_bytes: int) -> list[int]:
     return sizes
 
 
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_size_and_room(engine: BareEngine, name: str) -> None:
+def test_size_and_room(engine: BareEngine, name: str, sparse: bool) -> None:
     """With all the room that is counted every block is compiled and stays; with one word less not all of them."""
     plan = make_plan(LAYERS[name].network())
     (operator,) = plan.network.operators
     assert isinstance(operator, WeightedOperator)
-    blocks = compiled_blocks(plan.network, operator)
+    blocks = compiled_blocks(plan.network, operator, sparse)
     sizes = [block.size for block in blocks]
     room = resident_room(blocks)
-    assert _compiled(engine, plan, room)[: len(sizes)] == sizes
-    assert _compiled(engine, plan, room - 4)[: len(sizes)] != sizes
+    assert _compiled(engine, plan, room, sparse)[: len(sizes)] == sizes
+    assert _compiled(engine, plan, room - 4, sparse)[: len(sizes)] != sizes

@@ -15,7 +15,8 @@ from smidgen.network import Network
 class WeightStorage:
     """How the weights of one operator are stored and decoded."""
 
-    coding: str  # "raw" or "huffman"
+    coding: str  # "raw", "huffman" or "zero runs": Huffman with zero runs
+    zero_runs: int  # of the record, 0 without
     offset: int  # bytes from the start of the blob
     bits: int  # exact length
     code_table_offset: int  # 0 for raw

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smidgen.blob.contents import Blob
-from smidgen.huffman import build_code_table, symbol_counts
+from smidgen.huffman import build_code_table
 from smidgen.network import WeightedOperator
 from smidgen.plan.execution import Execution
+from smidgen.plan.weights import coded_symbol_counts, symbols_to_code
 
 
 def blob_executions(blob: Blob) -> Mapping[int, Execution]:
@@ -22,15 +23,16 @@ def blob_executions(blob: Blob) -> Mapping[int, Execution]:
     counts: dict[int, NDArray[np.int64]] = defaultdict(lambda: np.zeros(256, np.int64))
     for index, storage in blob.storage.items():
         operator = blob.network.operators[index]
-        if isinstance(operator, WeightedOperator) and storage.coding == "huffman":
-            counts[storage.code_table_offset] += symbol_counts(operator.weights)
-    tables = {offset: build_code_table(count) for offset, count in counts.items()}
+        if isinstance(operator, WeightedOperator) and storage.coding != "raw":
+            counts[storage.code_table_offset] += coded_symbol_counts(operator.weights, storage.zero_runs)
+    tables = {offset: build_code_table(symbols_to_code(count)) for offset, count in counts.items()}
     return {
         index: Execution(
             storage.kernel,
             storage.tile,
             storage.workspace_bytes,
-            tables[storage.code_table_offset] if storage.coding == "huffman" else None,
+            None if storage.coding == "raw" else tables[storage.code_table_offset],
+            storage.zero_runs,
         )
         for index, storage in blob.storage.items()
     }

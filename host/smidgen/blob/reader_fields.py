@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from smidgen.blob.reader_bytes import BlobBytes, require
 from smidgen.blob.reader_records import OperatorRecord, TensorRecord
-from smidgen.blob.reader_weights import RAW, WeightReader
+from smidgen.blob.reader_weights import HUFFMAN, RAW, WeightReader
 from smidgen.network import Kind
 from smidgen.requantization import MAX_SHIFT, MIN_SHIFT
 
@@ -146,7 +146,8 @@ def check_unused_fields(source: OperatorSource) -> None:
     )
     if record.kernel == PLAIN_KERNEL or not fields.weights:
         source.require_equal("workspace", record.workspace, 0)
-    source.require_equal("byte 21", record.zero, 0)
+    if record.weights_coding != HUFFMAN:
+        source.require_equal("zero_runs", record.zero_runs, 0)
     rest = record.parameters[fields.parameter_bytes :]
     source.require(not any(rest), f"unused parameter bytes are {rest.hex(' ')}, expected zeros")
     if not fields.input2:

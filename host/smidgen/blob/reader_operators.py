@@ -17,7 +17,8 @@ from smidgen.blob.reader_fields import (
     check_unused_fields,
 )
 from smidgen.blob.reader_gathering import Gathering
-from smidgen.blob.reader_weights import HUFFMAN, RAW, WeightShape
+from smidgen.blob.reader_weights import HUFFMAN, RAW
+from smidgen.blob.reader_zero_runs import WeightShape
 from smidgen.network import Kind
 from smidgen.requantization import wrap_int32
 

@@ -84,7 +84,7 @@ class OperatorRecord(NamedTuple):
     weights_offset: int
     weights_bits: int
     weights_coding: int
-    zero: int
+    zero_runs: int
     workspace: int
     requantization_offset: int
     code_table_offset: int

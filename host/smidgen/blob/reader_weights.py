@@ -13,6 +13,7 @@ from smidgen.blob.reader_channels import ChannelNumbers, read_channel_numbers
 from smidgen.blob.reader_gathering import Gathering
 from smidgen.blob.reader_huffman import CodeTable, decode_huffman, read_code_table
 from smidgen.blob.reader_records import OperatorRecord
+from smidgen.blob.reader_zero_runs import MAX_ZERO_RUNS, WeightShape, decode_zero_runs
 
 RAW, HUFFMAN = 1, 2
 
@@ -21,18 +22,6 @@ _GROUP_CHANNELS = 4
 _READ_AHEAD_BYTES = 4  # behind a stream, section 5
 _NUMBERS_BYTES = 12  # three i32 for each channel
 _EXPANSION_ALLOWANCE = 16 * 2**20
-
-
-@dataclass(frozen=True)
-class WeightShape:
-    """Output channels, and weights for each of them."""
-
-    channels: int
-    per_channel: int
-
-    @property
-    def count(self) -> int:
-        return self.channels * self.per_channel
 
 
 @dataclass
@@ -47,8 +36,8 @@ class WeightReader:
     blob: BlobBytes
     blob_bytes: int
     storage: dict[int, WeightStorage] = field(default_factory=dict)
-    _decoded: dict[tuple[int, int, int, int], NDArray[np.int8]] = field(default_factory=dict)
-    _sums: dict[tuple[int, int, int, int, int], NDArray[np.int64]] = field(default_factory=dict)
+    _decoded: dict[tuple[int, int, int, int, int, int], NDArray[np.int8]] = field(default_factory=dict)
+    _sums: dict[tuple[int, int, int, int, int, int], NDArray[np.int64]] = field(default_factory=dict)
     _numbers: dict[tuple[int, int], ChannelNumbers] = field(default_factory=dict)
     _expanded: int = 0
 
@@ -74,7 +63,7 @@ class WeightReader:
         else:
             weights, table = self._huffman(subject, index, record, shape)
         self._store(subject, index, record, shape, table, gathering)
-        if gathering is None and record.kernel != 0:
+        if gathering is None and record.kernel != 0 and not record.zero_runs:
             return _from_groups(weights, shape)
         return weights.reshape(shape.channels, shape.per_channel)
 
@@ -93,18 +82,23 @@ class WeightReader:
     ) -> tuple[NDArray[np.int8], CodeTable]:
         bits, offset = record.weights_bits, record.weights_offset
         require(
-            shape.count <= bits,
+            record.zero_runs <= MAX_ZERO_RUNS,
             subject,
-            f"weights_bits is {bits}, {shape.count} weights take at least one bit each",
+            f"zero_runs is {record.zero_runs}, expected 0 .. {MAX_ZERO_RUNS}",
         )
+        coded, what = (shape.channels, "channels") if record.zero_runs else (shape.count, "weights")
+        require(coded <= bits, subject, f"weights_bits is {bits}, {coded} {what} take at least one bit each")
         table = read_code_table(self.blob, record.code_table_offset, index)
         size = 2 * -(-bits // 16)
         stream = self.blob.section(f"{subject}: weights", offset, size, "weights", operator=index, alignment=2)
         self.blob.view(f"{subject}: read-ahead of the weights", offset + size, _READ_AHEAD_BYTES)
-        key = (offset, bits, record.code_table_offset, shape.count)
+        key = (offset, bits, record.code_table_offset, shape.channels, shape.per_channel, record.zero_runs)
         if key not in self._decoded:
             self._expand(subject, shape.count)
-            self._decoded[key] = decode_huffman(subject, stream, bits, shape.count, table)
+            if record.zero_runs:
+                self._decoded[key] = decode_zero_runs(subject, stream, bits, shape, table, record.zero_runs)
+            else:
+                self._decoded[key] = decode_huffman(subject, stream, bits, shape.count, table)
         return self._decoded[key], table
 
     def _store(
@@ -123,7 +117,8 @@ class WeightReader:
             require(needed <= workspace, subject, f"its workspace has {workspace} bytes, it needs at least {needed}")
         held = record.tile * coded if record.kernel == 0 else workspace
         self.storage[index] = WeightStorage(
-            coding="raw" if table is None else "huffman",
+            coding="raw" if table is None else "zero runs" if record.zero_runs else "huffman",
+            zero_runs=record.zero_runs,
             offset=record.weights_offset,
             bits=record.weights_bits,
             code_table_offset=record.code_table_offset,
@@ -153,7 +148,8 @@ class WeightReader:
 
     def sums(self, record: OperatorRecord, weights: NDArray[np.int8]) -> NDArray[np.int64]:
         """The sum of each output channel's weights, which are those of `record`."""
-        key = (record.weights_offset, record.weights_bits, record.code_table_offset, len(weights), record.kernel)
+        stored = record.weights_offset, record.weights_bits, record.code_table_offset, record.zero_runs
+        key = (*stored, len(weights), record.kernel)
         if key not in self._sums:
             self._sums[key] = weights.sum(axis=1, dtype=np.int64)
         return self._sums[key]

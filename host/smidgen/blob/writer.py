@@ -18,6 +18,7 @@ from smidgen.errors import ModelError
 from smidgen.huffman import encode
 from smidgen.plan import Plan
 from smidgen.plan.kernels import GROUP_CHANNELS, STREAMED
+from smidgen.zero_runs import encode_with_zero_runs
 
 MAGIC = b"SMG\x1a"
 VERSION = 1
@@ -163,8 +164,11 @@ class _Writer:
         else:
             table = self.plan.code_tables[plan.table]
             streamed = operator.kind == n.Kind.FULLY_CONNECTED and self.plan.kernels[index].kernel == STREAMED
-            weights = _by_groups(operator.weights) if streamed else operator.weights
-            stream, fields.bits = encode(weights, table)
+            fields.zero_runs = plan.zero_runs
+            if plan.zero_runs:
+                stream, fields.bits = encode_with_zero_runs(operator.weights, table, plan.zero_runs - 1)
+            else:
+                stream, fields.bits = encode(_by_groups(operator.weights) if streamed else operator.weights, table)
             fields.code_table = self._store(table.serialize(), 4)
             fields.weights, fields.coding = self._store(stream, 2), HUFFMAN
             self.read_end = max(self.read_end, fields.weights + len(stream) + _READ_AHEAD_BYTES)
@@ -182,16 +186,16 @@ class _Fields:
     def __init__(self) -> None:
         self.input2 = NO_TENSOR
         self.kernel = self.tile = self.workspace = 0
-        self.weights = self.bits = self.coding = 0
+        self.weights = self.bits = self.coding = self.zero_runs = 0
         self.requantization = self.code_table = self.scratch = 0
         self.parameters = b""
 
     def record(self, operator: n.NetworkOperator) -> bytes:
         return struct.pack(
-            "<BBbbHHHHIIBxHII16sI",
+            "<BBbbHHHHIIBBHII16sI",
             operator.kind, self.kernel, operator.activation_min, operator.activation_max,
             operator.input, self.input2, operator.output, self.tile,
-            self.weights, self.bits, self.coding, self.workspace,
+            self.weights, self.bits, self.coding, self.zero_runs, self.workspace,
             self.requantization, self.code_table, self.parameters, self.scratch,
         )  # fmt: skip
 

@@ -24,10 +24,14 @@ _GROUP_WORDS = 4
 
 @dataclass(frozen=True)
 class PairSteps:
-    """The steps of one operator; what does not depend on tile and workspace is computed once."""
+    """The steps of one operator; what does not depend on tile and workspace is computed once.
+
+    sparse: its weights are coded with zero runs.
+    """
 
     network: Network
     operator: WeightedOperator
+    sparse: bool
 
     def count(self, execution: Execution) -> Counter[str]:
         """How often each step runs, by its name. Decoding is apart: see `passes`."""
@@ -55,10 +59,16 @@ class PairSteps:
             steps["channels compiled"] += times
             steps["channel compiled"] += times * count
             lanes = count * block.pairs
-            steps["weight compiled"] += times * block.pairs * used
-            steps["zero compiled"] += times * block.pairs * (count * taps - used)
-            steps["group of four words compiled"] += times * groups
-            steps["instruction compiled"] += times * block.instructions
+            if self.sparse and count == 2:
+                steps["sparse: word compiled"] += times * taps
+                steps["sparse: word with weights compiled"] += times * block.words
+                steps["sparse: weight compiled"] += times * used
+                steps["sparse: instruction compiled"] += times * block.instructions
+            else:
+                steps["weight compiled"] += times * block.pairs * used
+                steps["zero compiled"] += times * block.pairs * (count * taps - used)
+                steps["group of four words compiled"] += times * groups
+                steps["instruction compiled"] += times * block.instructions
             steps[COMPILED] += pairs // block.pairs * block.cycles
             steps["run of compiled code, one lane" if lanes == 1 else "run of compiled code, two lanes"] += (
                 pairs // block.pairs
@@ -83,7 +93,7 @@ class PairSteps:
 
     @cached_property
     def compiled(self) -> list[CompiledBlock]:
-        return compiled_blocks(self.network, self.operator)
+        return compiled_blocks(self.network, self.operator, self.sparse)
 
     def form(self, channel: int) -> str:
         """How the outputs of a channel are requantised: positive, signed or by call."""

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from smidgen.huffman import symbol_counts
 from smidgen.network import (
     CopyOperator,
     Kind,
@@ -24,8 +23,9 @@ from smidgen.network import (
 )
 from smidgen.plan.cost_pairs import PairSteps
 from smidgen.plan.execution import Execution
-from smidgen.plan.kernels import GROUP_CHANNELS, PAIRS
-from smidgen.plan.weights import LOOKUP_BITS
+from smidgen.plan.kernels import GROUP_CHANNELS, PAIRS, STREAMED
+from smidgen.plan.weights import LOOKUP_BITS, coded_symbol_counts
+from smidgen.zero_runs import run_bits, zero_runs
 
 _UNIT_BITS = 16
 
@@ -48,22 +48,26 @@ def operator_steps(network: Network, index: int, execution: Execution | None) ->
 def _weighted(network: Network, operator: WeightedOperator, execution: Execution, steps: Steps) -> float:
     """Counts the steps without those of decoding; returns how often the weights are decoded."""
     if operator.kind == Kind.FULLY_CONNECTED:
-        _dense(network, operator, execution.kernel, steps)
+        _dense(network, operator, execution, steps)
         return 1.0
     if execution.kernel == PAIRS:
-        pairs = PairSteps(network, operator)
+        pairs = PairSteps(network, operator, execution.zero_runs > 0)
         steps += pairs.count(execution)
         return pairs.passes(execution)
     _plain_convolution(network, operator, steps)
     return 1.0
 
 
-def _dense(network: Network, operator: WeightedOperator, kernel: int, steps: Steps) -> None:
+def _dense(network: Network, operator: WeightedOperator, execution: Execution, steps: Steps) -> None:
     """Output channels are computed in groups of four; fewer in the last group take plain loops."""
-    name = f"FULLY_CONNECTED kernel {kernel}"
+    name = f"FULLY_CONNECTED kernel {execution.kernel}"
     channels, per_channel = operator.weights.shape
     rows = network.tensors[operator.output].elements // channels
     rest = channels % GROUP_CHANNELS
+    if execution.kernel == STREAMED and execution.zero_runs:
+        steps[f"{name}: product of a weight behind zeros"] += int(np.count_nonzero(operator.weights))
+        steps[f"{name}: output"] += rows * channels
+        return
     steps[f"{name}: product"] += rows * (channels - rest) * per_channel
     steps[f"{name}: product of the last channels"] += rows * rest * per_channel
     steps[f"{name}: group of channels"] += rows * (channels // GROUP_CHANNELS)
@@ -73,11 +77,22 @@ def _dense(network: Network, operator: WeightedOperator, kernel: int, steps: Ste
 def _decoding(operator: WeightedOperator, execution: Execution, passes: float, steps: Steps) -> None:
     if execution.table is None:
         return
-    counts, lengths = symbol_counts(operator.weights), execution.table.lengths
+    counts, lengths = coded_symbol_counts(operator.weights, execution.zero_runs), execution.table.lengths
     steps["code table opened"] += 1
     steps["symbol of a code table opened"] += execution.table.used_symbols
-    steps["weight decoded"] += round(passes * counts.sum())
-    steps["16 bits decoded"] += round(passes * np.sum(counts * lengths) / _UNIT_BITS)
+    bits = float(np.sum(counts * lengths))
+    if execution.zero_runs:
+        runs = zero_runs(operator.weights)
+        low_bits = execution.zero_runs - 1
+        bits += run_bits(runs, low_bits)
+        steps["run decoded"] += round(passes * len(runs))
+        steps["unit of a run decoded"] += round(passes * np.sum(runs >> low_bits))
+        steps["channel with zero runs decoded"] += round(passes * operator.channels)
+        if operator.kind != Kind.FULLY_CONNECTED or execution.kernel != STREAMED:
+            steps["weight cleared"] += round(passes * operator.weights.size)
+    else:
+        steps["weight decoded"] += round(passes * counts.sum())
+    steps["16 bits decoded"] += round(passes * bits / _UNIT_BITS)
     steps["long code decoded"] += round(passes * counts[lengths > LOOKUP_BITS].sum())
 
 

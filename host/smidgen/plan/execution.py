@@ -12,12 +12,14 @@ from smidgen.plan.weights import WeightPlan
 
 @dataclass(frozen=True)
 class Execution:
-    """Of one operator with weights. kernel, tile: as in docs/format.md, section 6; table: None with raw weights."""
+    """Of one operator with weights. kernel, tile: as in docs/format.md, section 6; table: None with raw weights;
+    zero_runs: of the record, 0 without."""
 
     kernel: int
     tile: int
     workspace_bytes: int
     table: CodeTable | None
+    zero_runs: int = 0
 
 
 def executions(
@@ -26,7 +28,7 @@ def executions(
     """By operator index, for operators with weights."""
     result = {}
     for index, kernel in kernels.items():
-        number = weights[index].table
-        table = None if number is None else tables[number]
-        result[index] = Execution(kernel.kernel, kernel.tile, 4 * kernel.workspace_words, table)
+        weight = weights[index]
+        table = None if weight.table is None else tables[weight.table]
+        result[index] = Execution(kernel.kernel, kernel.tile, 4 * kernel.workspace_words, table, weight.zero_runs)
     return result

@@ -88,13 +88,22 @@ def _dense(network: Network, operator: WeightedOperator, coding: WeightPlan, til
         return _plain(operator, coding, tile_bytes, "weights are used where they lie")
     if network.tensors[operator.output].elements != len(operator.weights):
         return _plain(operator, coding, tile_bytes, "several rows use the decoded weights")
-    return KernelPlan(STREAMED, 1, 0, coding.decoder_bytes, "weights are multiplied as they are decoded")
+    which = "only weights that are not zero are decoded and multiplied"
+    return KernelPlan(
+        STREAMED,
+        1,
+        0,
+        coding.decoder_bytes,
+        which if coding.zero_runs else "weights are multiplied as they are decoded",
+    )
 
 
 def _pairs(network: Network, operator: WeightedOperator, coding: WeightPlan, scratch_limit: int) -> KernelPlan:
-    band, decoded = Band.of(network, operator), _decoded_bytes(operator, coding)
+    band, decoded, sparse = Band.of(network, operator), _decoded_bytes(operator, coding), coding.zero_runs > 0
     room = min(scratch_limit - coding.decoder_bytes, 4 * _LIMIT_16) - decoded
-    tile, code, reason = _tile_and_code(operator, band, compiled_blocks(network, operator), room)
+    tile, code, reason = _tile_and_code(operator, band, compiled_blocks(network, operator, sparse), room)
+    if sparse:
+        reason += ", zeros in runs are passed over"
     words = (decoded + code + band.bytes(tile)) // 4
     return KernelPlan(PAIRS, tile, words, coding.decoder_bytes + 4 * words, reason)
 

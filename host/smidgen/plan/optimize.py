@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from smidgen.huffman import CodeTable, symbol_counts
+from smidgen.huffman import CodeTable
 from smidgen.network import Network, WeightedOperator
 from smidgen.plan.cost import cost_model
 from smidgen.plan.execution import Execution, executions
 from smidgen.plan.planner import Plan, plan_prepared, prepare
-from smidgen.plan.weights import Coding, WeightPlan, plan_weights
+from smidgen.plan.weights import Coding, WeightPlan, coded_symbol_counts, plan_weights
 
 
 class Goal(str, Enum):
@@ -36,6 +36,8 @@ SMALL_RAM_BYTES = 12_000
 
 _COARSE, _FINE = 1.1, 1.02  # from one limit that is tried to the next
 _UNLIMITED = 1 << 20
+
+_Stored = tuple[frozenset[int], frozenset[int]]  # operators with raw weights, and those without zero runs
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,9 @@ class Chooser:
     network: Network
     budget: Budget
     coding: Coding | None = None
-    _costs: dict[tuple[int, int, int, int, bytes], float] = field(default_factory=dict)
-    _weights: dict[frozenset[int], tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
-    _candidates: dict[tuple[int, frozenset[int]], Candidate] = field(default_factory=dict)
+    _costs: dict[tuple[int, int, int, int, int, bytes], float] = field(default_factory=dict)
+    _weights: dict[_Stored, tuple[dict[int, WeightPlan], list[CodeTable]]] = field(default_factory=dict)
+    _candidates: dict[tuple[int, _Stored], Candidate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network = prepare(self.network)
@@ -117,37 +119,51 @@ class Chooser:
 
     def _limits(self) -> list[int]:
         """Of arenas, from the least to what is enough for everything."""
-        start = self._candidate(0, frozenset()).ram_bytes
-        end = self._candidate(_UNLIMITED, frozenset()).ram_bytes
+        start = self._candidate(0).ram_bytes
+        end = self._candidate(_UNLIMITED).ram_bytes
         count = math.ceil(math.log(end / start) / math.log(_COARSE)) if 0 < start < end else 0
         return [0, *(int(start * (end / start) ** (step / count)) for step in range(count)), end]
 
     def _with_limit(self, goal: Goal, limit: int) -> Iterable[Candidate]:
-        coded = self._candidate(limit, frozenset())
+        coded = self._candidate(limit)
         yield coded
         if goal is Goal.SIZE or self.coding is not None:
             return
+        price = 0 if goal in (Goal.SPEED, Goal.RAM) else CYCLES_PER_BLOB_BYTE
+        plain: frozenset[int] = frozenset()  # without zero runs
+        if any(weight.zero_runs for weight in coded.plan.weights.values()):
+            plain = self._that_pay(coded, self._candidate(limit, plain=self._weighted), price)
+            coded = self._candidate(limit, plain=plain)
+            yield coded
         raw = self._candidate(limit, self._weighted)
         yield raw
-        price = 0 if goal in (Goal.SPEED, Goal.RAM) else CYCLES_PER_BLOB_BYTE
-        chosen = frozenset(index for index in self._weighted if self._pays_raw(index, coded, raw, price))
-        yield self._candidate(limit, chosen)
+        yield self._candidate(limit, self._that_pay(coded, raw, price), plain)
 
-    def _pays_raw(self, index: int, coded: Candidate, raw: Candidate, price: float) -> bool:
-        """Whether storing the weights of an operator raw saves enough cycles for the bytes it takes."""
-        more = self.weight_bytes(raw.plan, index) - self.weight_bytes(coded.plan, index)
-        return coded.cycles[index] - raw.cycles[index] > price * more
+    def _that_pay(self, smaller: Candidate, faster: Candidate, price: float) -> frozenset[int]:
+        """The operators whose weights, stored as in `faster`, save enough cycles for the bytes they take."""
+        pay = set()
+        for index in self._weighted:
+            more = self.weight_bytes(faster.plan, index) - self.weight_bytes(smaller.plan, index)
+            if smaller.cycles[index] - faster.cycles[index] > price * more:
+                pay.add(index)
+        return frozenset(pay)
 
-    def _candidate(self, limit: int, raw: frozenset[int]) -> Candidate:
-        if (limit, raw) not in self._candidates:
-            if raw not in self._weights:
-                self._weights[raw] = plan_weights(self.network, self.coding or "smallest", raw)
-            plan = plan_prepared(self.network, *self._weights[raw], limit)
+    def _candidate(
+        self, limit: int, raw: frozenset[int] = frozenset(), plain: frozenset[int] = frozenset()
+    ) -> Candidate:
+        """raw, plain: operators whose weights are stored raw, or coded without zero runs."""
+        stored = raw, plain
+        if (limit, stored) not in self._candidates:
+            if stored not in self._weights:
+                self._weights[stored] = plan_weights(
+                    self.network, self.coding or "smallest", raw, without_zero_runs=plain
+                )
+            plan = plan_prepared(self.network, *self._weights[stored], limit)
             size = sum(self.weight_bytes(plan, index) for index in self._weighted)
             used = {weight.table for weight in plan.weights.values()} - {None}
             size += sum(plan.code_tables[table].table_bytes for table in used if table is not None)
-            self._candidates[limit, raw] = Candidate(plan, self._cycles(plan), size)
-        return self._candidates[limit, raw]
+            self._candidates[limit, stored] = Candidate(plan, self._cycles(plan), size)
+        return self._candidates[limit, stored]
 
     def _cycles(self, plan: Plan) -> list[float]:
         ways = executions(plan.kernels, plan.weights, plan.code_tables)
@@ -157,7 +173,7 @@ class Chooser:
         if execution is None:
             return cost_model().operator(self.network, index, None)
         table = b"" if execution.table is None else execution.table.lengths.tobytes()
-        key = index, execution.kernel, execution.tile, execution.workspace_bytes, table
+        key = index, execution.kernel, execution.tile, execution.workspace_bytes, execution.zero_runs, table
         if key not in self._costs:
             self._costs[key] = cost_model().operator(self.network, index, execution)
         return self._costs[key]
@@ -168,9 +184,10 @@ class Chooser:
         assert isinstance(operator, WeightedOperator)
         if number is None:
             return int(operator.weights.size)
-        bits = plan.code_tables[number].coded_bits(symbol_counts(operator.weights))
+        weights = plan.weights[index]
+        bits = plan.code_tables[number].coded_bits(coded_symbol_counts(operator.weights, weights.zero_runs))
         assert bits is not None
-        return -(-bits // 8)
+        return -(-(bits + weights.run_bits) // 8)
 
 
 def balanced_score(candidate: Candidate) -> float:

@@ -25,6 +25,7 @@ _GROUP_ROOM = 88  # bytes that the compiler wants to be free for the weights of 
 _UNPACK_HALFWORDS = 5
 _GROUP_WORDS = 4  # loaded at a time
 _ADD_LIMIT = 252  # added by one instruction
+_FARTHEST_LOAD = 124  # bytes from the pointer
 
 
 @dataclass(frozen=True)
@@ -70,20 +71,28 @@ class _Shape:
         return channels == 1 and self.row_pairs % 2 == 0 and self.columns + self.pair_words <= _GROUP_WORDS
 
 
-def compiled_blocks(network: Network, operator: WeightedOperator) -> list[CompiledBlock]:
-    """The code of all output channels: two in a block for CONV_2D, but for a last one; one for DEPTHWISE_CONV_2D."""
-    return _compiled_blocks(_Shape.of(Band.of(network, operator)), operator)
+def compiled_blocks(network: Network, operator: WeightedOperator, sparse: bool = False) -> list[CompiledBlock]:
+    """The code of all output channels: two in a block for CONV_2D, but for a last one; one for DEPTHWISE_CONV_2D.
+
+    sparse: the weights are coded with zero runs, and two channels together load only words that they need.
+    """
+    return _compiled_blocks(_Shape.of(Band.of(network, operator)), operator, sparse)
 
 
 @lru_cache(maxsize=256)  # a planner asks for the same operators again and again
-def _compiled_blocks(shape: _Shape, operator: WeightedOperator) -> list[CompiledBlock]:
-    taps = _group_halfwords(_weight_halfwords(operator.weights), shape)
+def _compiled_blocks(shape: _Shape, operator: WeightedOperator, sparse: bool) -> list[CompiledBlock]:
+    products = _weight_halfwords(operator.weights)
+    taps = _group_halfwords(products, shape)
     ends = np.where(np.any(operator.weights != 0, axis=1), _UNPACK_HALFWORDS, 0)
     step = 2 if operator.kind == Kind.CONV_2D else 1
-    return [
-        _block(shape, taps[first : first + step], int(ends[first : first + step].sum()))
-        for first in range(0, operator.channels, step)
-    ]
+    blocks = []
+    for first in range(0, operator.channels, step):
+        channels = slice(first, first + step)
+        if sparse and len(products[channels]) == 2:
+            blocks.append(_sparse_block(shape, products[channels], int(ends[channels].sum())))
+        else:
+            blocks.append(_block(shape, taps[channels], int(ends[channels].sum())))
+    return blocks
 
 
 def _weight_halfwords(weights: NDArray[np.int8]) -> NDArray[np.int64]:
@@ -126,6 +135,25 @@ def _block(shape: _Shape, products: NDArray[np.int64], ends: int) -> CompiledBlo
     words = shape.rows * (shape.columns + (shape.pair_words if twins else 0))
     size = header + 4 * -(-(instructions + 1) // 2)
     return CompiledBlock(size, header + 2 * before_last_lane + _GROUP_ROOM, instructions, words, lanes)
+
+
+def _sparse_block(shape: _Shape, products: NDArray[np.int64], ends: int) -> CompiledBlock:
+    """Of two channels. The compiler wants room before each load and each step of the pointer, the last of which comes
+    behind all products."""
+    index = np.flatnonzero(products.any(axis=0))
+    places = 4 * (index // shape.columns * shape.row_words + index % shape.columns)
+    end = 4 * ((shape.rows - 1) * shape.row_words + shape.columns)
+    steps, pointer = 0, 0
+    for place in places.tolist():
+        while place - pointer > _FARTHEST_LOAD:
+            pointer += min(place - pointer, _ADD_LIMIT)
+            steps += 1
+    steps += -(-(end - pointer) // _ADD_LIMIT)
+    header = _HEADER_BYTES + 2 * _CHANNEL_BYTES
+    code = len(places) + steps + int(products.sum())
+    instructions = code + ends
+    size = header + 4 * -(-(instructions + 1) // 2)
+    return CompiledBlock(size, header + 2 * (code - 1) + _GROUP_ROOM, instructions, len(places), 1)
 
 
 def is_fast(multiplier: int, shift: int) -> bool:
