@@ -53,9 +53,11 @@ def device_under_test(
         _start(path, candidate, progress)
         try:
             yield DeviceUnderTest(path, virtual.slowness if virtual else slowness_behind(path), virtual)
-        finally:
-            if not virtual:
+        except BaseException:
+            with suppress(BoardError):  # the board may be gone, and that is reported already
                 _end(path)
+            raise
+        _end(path)
 
 
 @contextmanager
