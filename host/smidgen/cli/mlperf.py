@@ -101,6 +101,9 @@ def _wait(candidate: Candidate, dut: DeviceUnderTest) -> None:
 
 
 def _print_performance(candidate: Candidate, result: Performance) -> None:
+    if result.median_throughput is None:
+        note("interrupted before the first window was complete")
+        return
     table = make_table(
         f"{result.benchmark}, {candidate.benchmark.title}: {candidate.path.name}",
         [("window", True), ("inferences", True), ("runtime", True), ("throughput", True)],
@@ -108,9 +111,6 @@ def _print_performance(candidate: Candidate, result: Performance) -> None:
     for number, (microseconds, throughput) in enumerate(zip(result.windows, result.throughputs, strict=True), 1):
         table.add_row(str(number), f"{result.inferences:,}", f"{microseconds * 1e-6:.3f} s", f"{throughput:.3f} inf./s")
     results.print(table)
-    if result.median_throughput is None:
-        note("interrupted before the first window was complete")
-        return
     results.print(f"median throughput {result.median_throughput:.3f} inf./s; all results as the reference's")
     if result.is_partial:
         note(f"partial: {len(result.windows)} of the five windows")
