@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mlperf_models import anomaly_blob
 
 from availability import not_available
 from mlperf_rig import MODELS, OfficialRunner, real_candidate, small_candidate
@@ -27,6 +28,7 @@ from smidgen.mlperf import (
     load_samples,
     measure_accuracy,
     measure_performance,
+    open_candidate,
     samples_of_blob,
 )
 from smidgen.mlperf.protocol import DutPort
@@ -334,6 +336,33 @@ def test_the_command_measures(unix_port: None, candidate: Candidate, tmp_path: P
     refused = run("--input", tmp_path / "s.npz")
     assert refused.returncode == 2 and "--run" in refused.stderr
     assert run("--model", "ic01").returncode == InputError.exit_code
+
+
+def test_every_virtual_board(board_name: str, candidate: Candidate) -> None:
+    sample = sample_of(candidate)
+    with device_under_test(candidate, board_name) as dut:
+        with OfficialRunner(dut.port, 60.0) as runner:
+            assert runner.send_command("profile")[1] == "m-model-[kws01]"
+            runner.load(sample)
+            assert agrees(runner.infer(2, 1)[1], candidate, sample)
+            assert runner.send_command("db 00")[0].startswith("e-")
+        assert measure_accuracy(candidate, dut, BenchmarkSamples([sample])).samples == 1
+
+
+@pytest.mark.parametrize("board_name", ["sim:unix", "sim:cortex-m4"], indirect=True)
+def test_anomaly_detection(board_name: str, tmp_path: Path) -> None:
+    """The squared error is computed by the board, on all but sim:unix in single precision."""
+    candidate = open_candidate(anomaly_blob(tmp_path), "ad01")
+    real = np.random.default_rng(0).normal(-20, 15, (2, 640)).astype(np.float32)
+    samples = candidate.benchmark.encode(real, candidate.input)
+    with device_under_test(candidate, board_name) as dut, OfficialRunner(dut.port, 60.0) as runner:
+        runner.load(samples[0])
+        assert agrees(runner.infer(1, 0)[1], candidate, samples[0])
+        real[0, 7] = np.nan
+        runner.load(real[0].tobytes())
+        assert runner.send_command("infer 1 0") == ["e-[ValueError: input: element 7 is not a number]", "m-ready"]
+        runner.load(samples[1])
+        assert agrees(runner.infer(2, 1)[1], candidate, samples[1])
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -24,3 +24,14 @@ def sized_blob(
     path = folder / "small.smg"
     path.write_bytes(pack_graph(b.finish(["x"], ["y"])))
     return path
+
+
+def anomaly_blob(folder: Path) -> Path:
+    """Of the sizes of ad01."""
+    b = GraphBuilder()
+    b.tensor("x", (1, 640), 0.39, 89)
+    b.tensor("y", (1, 640), 1 / 256, -128)
+    b.append(g.Logistic(["x"], "y"))
+    path = folder / "anomaly.smg"
+    path.write_bytes(pack_graph(b.finish(["x"], ["y"])))
+    return path
