@@ -198,6 +198,12 @@ def test_a_device_that_falls_silent(text: str) -> None:
         port.name()
 
 
+def test_a_device_that_infers_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "INFER_SECONDS", 1.0)
+    with answering("m-warmup-start-0\r\n") as port, pytest.raises(BoardTimeout, match="'infer 9 0': take fewer"):
+        port.infer(9, 0)
+
+
 def test_a_device_that_refuses() -> None:
     with (
         answering("e-[Unknown command: name]\r\nm-ready\r\n") as port,

@@ -104,7 +104,10 @@ class DutPort:
     def infer(self, count: int, warmups: int) -> Inference:
         """Time `count` inferences after `warmups` others, all on the input that was loaded."""
         text = f"infer {count} {warmups}"
-        lines = self.command(text, INFER_SECONDS)
+        try:
+            lines = self.command(text, INFER_SECONDS)
+        except BoardTimeout as error:
+            raise BoardTimeout(f"{error}: take fewer inferences", error.last_output) from error
         laps = [int(lap.group(1)) for line in lines if (lap := _LAP.fullmatch(line))]
         if len(laps) != 2 or laps[1] < laps[0]:
             raise self._unexpected(text)
