@@ -4,6 +4,7 @@
     device/link/*.py                   ->  smidgen/device/link/
     device/power/*.py                  ->  smidgen/power/device/
     device/stream/*.py                 ->  smidgen/stream/device/
+    device/mlperf/*.py                 ->  smidgen/mlperf/device/
     .cache/natmod/<arch>/smidgen.mpy   ->  smidgen/natmod/<arch>/    (those that `make natmod` has built)
     device/stubs/smidgen.pyi           ->  smidgen/device/stubs/
 
@@ -51,7 +52,11 @@ class BuildWithData(build_py):
             (source, package / "stream" / "device" / source.name)
             for source in (ROOT / "device" / "stream").glob("*.py")
         ]
-        return sorted(boards + link + modules + power + stream + stubs)
+        mlperf = [
+            (source, package / "mlperf" / "device" / source.name)
+            for source in (ROOT / "device" / "mlperf").glob("*.py")
+        ]
+        return sorted(boards + link + mlperf + modules + power + stream + stubs)
 
 
 setup(cmdclass={"build_py": BuildWithData}, options={"build": {"build_base": ".cache/build"}})

@@ -11,6 +11,7 @@ from smidgen.errors import BoardError, BoardTimeout
 from smidgen.link.session import connect
 from smidgen.link.transport import Patience, RawRepl
 from smidgen.link.virtual import VirtualUnixBoard
+from terminal import Terminal
 
 HANG = "import micropython\nmicropython.kbd_intr(-1)\nwhile True: pass"
 SLOW = Patience(silence=0.3, interrupt=0.3, resynchronise=30, closing=30)
@@ -85,3 +86,29 @@ def test_a_closed_session_says_so(unix_port: None) -> None:
     for ask in (board.eval, board.evaluate):
         with pytest.raises(BoardError, match="is closed: connect again"):
             ask("1")
+
+
+def test_a_session_that_is_detached_leaves_what_runs(virtual_board: VirtualUnixBoard) -> None:
+    board = connect(virtual_board.port)
+    prompt = board.friendly_prompt()
+    prompt.send(b"answer = input('what' + '? ')\r")
+    received = b""
+    while b"what? " not in received:
+        received += prompt.receive()
+    board.detach()
+    board.close()
+    with pytest.raises(BoardError, match="closed"):
+        board.eval("1")
+    terminal = Terminal(virtual_board.port)
+    terminal.type(b"nothing\r")
+    terminal.serial.close()
+    with connect(virtual_board.port) as other:
+        assert other.eval("answer") == "nothing"
+
+
+def test_a_virtual_board_of_a_session_ends_when_that_is_detached(unix_port: None) -> None:
+    board = connect("sim:unix")
+    virtual = board._virtual
+    assert virtual
+    board.detach()
+    assert not virtual.directory.exists()

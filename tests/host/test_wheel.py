@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = {path.name for path in (ROOT / "boards").glob("*.toml")}
 POWER = {path.name for path in (ROOT / "device" / "power").glob("*.py")}
+MLPERF = {path.name for path in (ROOT / "device" / "mlperf").glob("*.py")}
 STREAM = {path.name for path in (ROOT / "device" / "stream").glob("*.py")}
 
 
@@ -59,6 +60,7 @@ def test_contents(checkout: Path, tmp_path: Path) -> None:
     assert {name for name in names(wheel, "smidgen/boards/") if not name.endswith(".py")} == BOARDS
     assert names(wheel, "smidgen/power/device/") == POWER != set()
     assert names(wheel, "smidgen/stream/device/") == STREAM != set()
+    assert names(wheel, "smidgen/mlperf/device/") == MLPERF != set()
     assert {"py.typed", "cli/app.py", "demo/imu_exercises.tflite", "plan/cost_data.json"} <= names(wheel, "smidgen/")
     assert names(wheel, "smidgen/device/") == {"link/frames.py", "link/service.py", "stubs/smidgen.pyi"}
     with zipfile.ZipFile(wheel) as archive:

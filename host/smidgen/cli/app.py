@@ -18,6 +18,7 @@ from smidgen.cli.fit import fit
 from smidgen.cli.flash import flash
 from smidgen.cli.inspect import inspect
 from smidgen.cli.install import install, uninstall
+from smidgen.cli.mlperf import mlperf
 from smidgen.cli.pack import pack
 from smidgen.cli.push import push
 from smidgen.cli.repl import repl
@@ -56,6 +57,7 @@ _GROUPS = {
     "Measuring": {
         "bench": "latency, memory and energy on a board, with a report",
         "compare": "what changed between two of bench's sessions",
+        "mlperf": "a device under test for the MLPerf Tiny runner",
         "check-power": "check a power meter against a resistor",
     },
 }
@@ -96,6 +98,7 @@ for _command in (
     flash,
     inspect,
     install,
+    mlperf,
     pack,
     push,
     repl,

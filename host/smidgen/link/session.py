@@ -412,6 +412,16 @@ class Board:
         self._repl.lend()
         return self._repl
 
+    def detach(self) -> None:
+        """Close the session and its port, and leave the board to what was started at the prompt that was lent.
+
+        That must not need anything of this session. A virtual board of this session ends nevertheless.
+        """
+        if self._virtual:
+            self.close()
+        self._closed = True
+        self._repl.close()
+
     def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
         self._collect()
         self.evaluate(f"_smg.allocate({len(data)})")
