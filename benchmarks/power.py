@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from benchmarks.tables import console
@@ -20,12 +22,17 @@ from benchmarks.virtual_ppk2 import Segment, VirtualPpk2
 from rich import box
 from rich.table import Table
 
+from smidgen.bench import BenchPlan, PowerPlan, bench
+from smidgen.demo.run import float_model
 from smidgen.errors import SmidgenError
 from smidgen.link.session import connect
 from smidgen.link.virtual import VirtualPicoBoard
 from smidgen.link.virtual.sensors import SENSOR_CHIPS, VirtualSensor
+from smidgen.packer import pack_graph
+from smidgen.passes import simplify
 from smidgen.power import EnergyResult, Plan, PowerSource, PowerTrace, TimedRound, create_source, measure, summarize
 from smidgen.power.windows import rounds_of_trace
+from smidgen.quantize import quantize
 
 LIMIT = 0.01
 VOLTS, IDLE_AMPERES, ACTIVE_AMPERES = 5.0, 0.020, 0.045
@@ -107,6 +114,35 @@ def on_board(chip: str, inferences: int = 60, windows: int = 2) -> Trial:
     return trial(f"{chip} on the board", result, VOLTS * IDLE_AMPERES, VOLTS * ACTIVE_AMPERES)
 
 
+def session(chip: str, inferences: int = 20) -> Trial:
+    """A whole `smidgen bench --power` of the demo's network. Expected: the load's power for the session's latency."""
+    load = VirtualSensor(chip)
+    power = PowerPlan(f"{chip}:max=0.1", inferences=inferences, windows=2, idle_seconds=PHASE_SECONDS)
+    with TemporaryDirectory() as folder:
+        blob = Path(folder, "imu.smg")
+        blob.write_bytes(demo_network())
+        done = bench(blob, f"sim:pico+{chip}", BenchPlan(5, power=power, folder=Path(folder, "session"))).result
+    assert done.energy and done.latency, "a session that ends has both"
+    seconds = done.latency.median * 1e-6
+    return Trial(
+        source=f"{chip} in a session",
+        seconds=seconds,
+        joules=done.energy.joules_per_inference,
+        expected_joules=load.volts * load.active_amperes * seconds,
+        joules_above_idle=done.energy.joules_above_idle,
+        expected_above_idle=load.volts * (load.active_amperes - load.idle_amperes) * seconds,
+        warnings=done.energy.warnings,
+    )
+
+
+def demo_network() -> bytes:
+    """A blob. What its outputs are worth does not matter here, so it is calibrated with noise."""
+    graph = simplify(float_model())
+    shape = graph.tensors[graph.inputs[0]].shape
+    noise = np.random.default_rng(0).normal(size=(32, *shape[1:])).astype(np.float32)
+    return pack_graph(quantize(graph, noise))
+
+
 def second_board(chip: str) -> Trial:
     """Another board reads the sensor, and the marker of one that infers by its own clock."""
     sensor = VirtualSensor(
@@ -147,6 +183,7 @@ def ppk2() -> Trial:
 def trials() -> Iterator[Trial]:
     yield from map(on_board, SENSOR_CHIPS)
     yield from map(second_board, SENSOR_CHIPS)
+    yield from map(session, SENSOR_CHIPS)
     if importlib.util.find_spec("ppk2_api"):
         yield ppk2()
     else:

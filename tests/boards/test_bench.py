@@ -17,6 +17,7 @@ from smidgen.bench import BenchPlan, BenchSession, PowerPlan, bench, compare, re
 from smidgen.bench import measurement as measurement_module
 from smidgen.errors import BoardError, InputError
 from smidgen.link.virtual import create_virtual_board
+from smidgen.power import parse_battery
 
 FILES = ["log.txt", "memory.png", "operator_bytes.png", "report.html", "results.json"]
 
@@ -83,9 +84,39 @@ def test_the_estimate_of_a_board(unix_port: None, dense_blob: Path, tmp_path: Pa
     assert any("estimate" in warning for warning in results(session.folder)["warnings"])
 
 
-def interrupted_after(portions: int) -> Any:
+@pytest.mark.slow
+def test_average_power_and_battery_of_a_sensor(pico: str, dense_blob: Path, tmp_path: Path) -> None:
+    """An interruption keeps the complete windows, and what follows from them. The load's pin is the marker, unasked."""
+    power = PowerPlan(
+        "ina226", inferences=200, windows=3, idle_seconds=0.05, every_seconds=2.0, battery=parse_battery("18650")
+    )
+    stop = interrupted_after(2, "windows of power")
+    session = bench(dense_blob, f"{pico}+ina226", BenchPlan(5, power=power, folder=tmp_path / "s"), progress=stop)
+    document = results(session.folder)
+    assert (document["partial"], document["problem"]) == (True, "interrupted")
+    measured = document["power"]
+    assert (measured["is_partial"], len(measured["rounds"])) == (True, 2)
+    seconds = measured["seconds_per_inference"]
+    watts = (0.225 * seconds + 0.1 * (2 - seconds)) / 2  # 45 mA at 5 V for the inference, 20 mA for the rest
+    assert measured["duty_cycle"]["average_watts"] == pytest.approx(watts, rel=0.01)
+    assert measured["battery"]["name"] == "18650"
+    assert measured["battery_seconds"] == pytest.approx(2.6 * 3600 * 3.6 * 0.9 / watts, rel=0.02)  # self-discharge
+    report = (session.folder / "report.html").read_text()
+    for words in ("Partial: interrupted", "2 until the interruption", "average, one every 2 s", "life of 18650"):
+        assert words in report
+
+
+def test_an_inference_that_takes_longer_than_every(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
+    power = PowerPlan("estimate:board=pico", inferences=1, windows=1, idle_seconds=0.001, every_seconds=1e-9)
+    result = bench(dense_blob, "sim:unix", BenchPlan(5, power=power, folder=tmp_path / "s")).result
+    assert not result.is_partial and result.energy is not None
+    assert result.duty is None
+    assert any("there cannot be one every 1e-09 s" in warning for warning in result.warnings)
+
+
+def interrupted_after(portions: int, step: str = "inferences") -> Any:
     def progress(what: str, done: int, total: int) -> None:
-        if what == "inferences" and done >= portions:
+        if what == step and done >= portions:
             raise KeyboardInterrupt
 
     return progress

@@ -10,16 +10,12 @@ from benchmarks import power as trials
 
 from availability import not_available
 from smidgen.boards import find_board
-from smidgen.demo.run import float_model
 from smidgen.errors import BoardError, InputError
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import VirtualPicoBoard
 from smidgen.link.virtual.sensors import SENSOR_CHIPS
-from smidgen.packer import pack_graph
-from smidgen.passes import simplify
 from smidgen.power import Plan, check_resistor, create_source, measure
 from smidgen.power.rounds import BoardRounds, Pace
-from smidgen.quantize import quantize
 
 MARKER = 2
 
@@ -41,10 +37,7 @@ def with_ina226(pico: None) -> Iterator[Board]:
 
 @pytest.fixture(scope="module")
 def network() -> bytes:
-    graph = simplify(float_model())
-    shape = graph.tensors[graph.inputs[0]].shape
-    samples = np.random.default_rng(0).normal(size=(32, *shape[1:])).astype(np.float32)
-    return pack_graph(quantize(graph, samples))
+    return trials.demo_network()
 
 
 @pytest.mark.slow
@@ -64,6 +57,17 @@ def test_sensor_on_the_board_itself(chip: str) -> None:
 @pytest.mark.parametrize("chip", SENSOR_CHIPS)
 def test_sensor_on_a_second_board(chip: str) -> None:
     trial = trials.second_board(chip)
+    assert trial.joules == pytest.approx(trial.expected_joules, rel=trials.LIMIT)
+    assert trial.joules_above_idle == pytest.approx(trial.expected_above_idle, rel=trials.LIMIT)
+    assert trial.warnings == ()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pico")
+@pytest.mark.parametrize("chip", SENSOR_CHIPS)
+def test_a_whole_session(chip: str) -> None:
+    """Of a network of twelve short operators; durations are those of inferences that no reading interrupts."""
+    trial = trials.session(chip)
     assert trial.joules == pytest.approx(trial.expected_joules, rel=trials.LIMIT)
     assert trial.joules_above_idle == pytest.approx(trial.expected_above_idle, rel=trials.LIMIT)
     assert trial.warnings == ()

@@ -13,11 +13,20 @@ from smidgen.bench.plan import BenchPlan, PowerPlan, portions
 from smidgen.bench.results import BenchResult
 from smidgen.blob.contents import Blob
 from smidgen.boards import BoardDescription, CycleCounter
-from smidgen.errors import MismatchError
+from smidgen.errors import InputError, MismatchError
 from smidgen.link.board_model import BoardModel
 from smidgen.link.link import Operation
 from smidgen.link.session import Board
-from smidgen.power import PowerTrace, battery_seconds, battery_warnings, create_source, duty_cycle, measure
+from smidgen.link.virtual import load_pin
+from smidgen.power import (
+    EnergyResult,
+    PowerTrace,
+    battery_seconds,
+    battery_warnings,
+    create_source,
+    duty_cycle,
+    measure,
+)
 from smidgen.power.measure import Plan as Windows
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -119,8 +128,9 @@ class Measurement:
     def _power(self, model: BoardModel, plan: PowerPlan) -> None:
         """Ctrl-C while windows are measured keeps the complete ones, and then goes on as KeyboardInterrupt."""
         result = self._result
+        marker_pin = load_pin(result.board.port) if plan.marker_pin is None else plan.marker_pin
         with create_source(plan.source, self._description) as source:
-            windows = Windows(plan.windows, plan.inferences, plan.idle_seconds, plan.marker_pin)
+            windows = Windows(plan.windows, plan.inferences, plan.idle_seconds, marker_pin)
             self._keep(f"power: {source.info.name}")
             result.energy = measure(
                 self._board.exec,
@@ -132,19 +142,25 @@ class Measurement:
             )
             self.trace = source.trace
         result.warnings += result.energy.warnings
+        self._average_power(result.energy, plan)
+        self._keep(f"energy: {result.energy.joules_per_inference:.3g} J per inference")
         if result.energy.is_partial:
             raise KeyboardInterrupt
-        watts = None
+
+    def _average_power(self, energy: EnergyResult, plan: PowerPlan) -> None:
+        """Of one inference every so often, and what a battery makes of it."""
+        result = self._result
+        watts = energy.active_watts
         if plan.every_seconds is not None:
-            result.duty = duty_cycle(result.energy, plan.every_seconds)
-            watts = result.duty.average_watts
+            try:
+                result.duty = duty_cycle(energy, plan.every_seconds)
+                watts = result.duty.average_watts
+            except InputError as error:
+                result.warnings.append(str(error))
         if plan.battery:
             result.battery = plan.battery
-            result.battery_seconds = battery_seconds(
-                plan.battery, result.energy.active_watts if watts is None else watts
-            )
-            result.warnings += battery_warnings(plan.battery, result.energy.active_watts)
-        self._keep(f"energy: {result.energy.joules_per_inference:.3g} J per inference")
+            result.battery_seconds = battery_seconds(plan.battery, watts)
+            result.warnings += battery_warnings(plan.battery, energy.active_watts)
 
 
 def _example(blob: Blob) -> tuple[list[NDArray[np.int8]], list[NDArray[np.int8]] | None]:

@@ -35,6 +35,12 @@ def is_virtual(port: str) -> bool:
     return port.startswith(PREFIX)
 
 
+def load_pin(port: str) -> int | None:
+    """The pin that the made-up load of a virtual board with a current sensor follows; None without such a sensor."""
+    sensor = _WITH_A_SENSOR.get(port)
+    return sensor.pin if sensor else None
+
+
 def slowness_behind(port: str) -> float:
     """How many times slower than a board on a cable what is behind `port` may be.
 
@@ -66,5 +72,6 @@ __all__ = [
     "VirtualUnixBoard",
     "create_virtual_board",
     "is_virtual",
+    "load_pin",
     "slowness_behind",
 ]
