@@ -33,6 +33,7 @@ Progress = Callable[[str, int, int], None]  # what, done, of how many
 _LOADS = 3
 _ROUND_TRIPS = 20
 _SHARED = "sim:unix"  # a process that runs at the speed of this computer
+_SHARED_PAUSE_SECONDS = 0.1  # there, between portions: it may be busy for a second, and free in the next
 _PATIENCE_SECONDS = 300.0  # for an inference, until it is known how long one takes
 
 
@@ -113,6 +114,7 @@ class Measurement:
 
     def _inferences(self, count: int, seconds: float) -> None:
         for portion in portions(count, seconds):
+            self._pause()
             self._result.ticks += self._timer.inferences(portion)
             self._progress("inferences", len(self._result.ticks), count)
             self._keep("")
@@ -120,10 +122,15 @@ class Measurement:
 
     def _operators(self, rounds: int) -> None:
         for number in range(rounds):
+            self._pause()
             self._result.operator_ticks.append(self._timer.operators())
             self._progress("operators", number + 1, rounds)
             self._keep("")
         self._keep(f"operators of {rounds} inferences")
+
+    def _pause(self) -> None:
+        if self._is_shared():
+            time.sleep(_SHARED_PAUSE_SECONDS)
 
     def _power(self, model: BoardModel, plan: PowerPlan) -> None:
         """Ctrl-C while windows are measured keeps the complete ones, and then goes on as KeyboardInterrupt."""
