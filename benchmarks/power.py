@@ -22,7 +22,7 @@ from benchmarks.virtual_ppk2 import Segment, VirtualPpk2
 from rich import box
 from rich.table import Table
 
-from smidgen.bench import BenchPlan, PowerPlan, bench
+from smidgen.bench import BenchPlan, BenchResult, PowerPlan, bench
 from smidgen.demo.run import float_model
 from smidgen.errors import SmidgenError
 from smidgen.link.session import connect
@@ -119,19 +119,41 @@ def session(chip: str, inferences: int = 20) -> Trial:
     load = VirtualSensor(chip)
     power = PowerPlan(f"{chip}:max=0.1", inferences=inferences, windows=2, idle_seconds=PHASE_SECONDS)
     with TemporaryDirectory() as folder:
-        blob = Path(folder, "imu.smg")
-        blob.write_bytes(demo_network())
-        done = bench(blob, f"sim:pico+{chip}", BenchPlan(5, power=power, folder=Path(folder, "session"))).result
-    assert done.energy and done.latency, "a session that ends has both"
-    seconds = done.latency.median * 1e-6
+        result = _session(Path(folder), "session", f"sim:pico+{chip}", power)
+    return _session_trial(f"{chip} in a session", result, load.volts, load.idle_amperes, load.active_amperes)
+
+
+def ppk2_session(folder: Path, inferences: int = 20, windows: int = 3) -> Trial:
+    """The same with a meter that plays a trace as the board's marker would make it: a session before says how long."""
+    volts, idle, active = 3.3, 0.004, 0.025
+    before = _session(folder, "before", "sim:pico").latency
+    assert before
+    seconds = before.median * 1e-6
+    trace = [Segment(PHASE_SECONDS * 2, idle), Segment(seconds * inferences, active, logic=1)] * windows
+    with VirtualPpk2([*trace, Segment(PHASE_SECONDS, idle)], volts) as meter:
+        source = f"ppk2:{meter.port},volts={volts}"
+        power = PowerPlan(source, MARKER, inferences, windows, idle_seconds=PHASE_SECONDS, every_seconds=1.0)
+        result = _session(folder, "session", "sim:pico", power)
+    return _session_trial("ppk2 in a session", result, volts, idle, active)
+
+
+def _session(folder: Path, name: str, port: str, power: PowerPlan | None = None) -> BenchResult:
+    blob = folder / "imu.smg"
+    blob.write_bytes(demo_network())
+    return bench(blob, port, BenchPlan(5, power=power, folder=folder / name)).result
+
+
+def _session_trial(source: str, result: BenchResult, volts: float, idle: float, active: float) -> Trial:
+    assert result.energy and result.latency, "a session that ends has both"
+    seconds = result.latency.median * 1e-6
     return Trial(
-        source=f"{chip} in a session",
+        source=source,
         seconds=seconds,
-        joules=done.energy.joules_per_inference,
-        expected_joules=load.volts * load.active_amperes * seconds,
-        joules_above_idle=done.energy.joules_above_idle,
-        expected_above_idle=load.volts * (load.active_amperes - load.idle_amperes) * seconds,
-        warnings=done.energy.warnings,
+        joules=result.energy.joules_per_inference,
+        expected_joules=volts * active * seconds,
+        joules_above_idle=result.energy.joules_above_idle,
+        expected_above_idle=volts * (active - idle) * seconds,
+        warnings=result.energy.warnings,
     )
 
 
@@ -186,6 +208,8 @@ def trials() -> Iterator[Trial]:
     yield from map(session, SENSOR_CHIPS)
     if importlib.util.find_spec("ppk2_api"):
         yield ppk2()
+        with TemporaryDirectory() as folder:
+            yield ppk2_session(Path(folder))
     else:
         print("ppk2: not tried, its package is missing (pip install ppk2-api)", file=sys.stderr)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +72,18 @@ def test_a_whole_session(chip: str) -> None:
     assert trial.joules == pytest.approx(trial.expected_joules, rel=trials.LIMIT)
     assert trial.joules_above_idle == pytest.approx(trial.expected_above_idle, rel=trials.LIMIT)
     assert trial.warnings == ()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pico")
+def test_a_whole_session_with_a_meter_that_records(tmp_path: Path) -> None:
+    """The emulated board takes the same time for an inference in every session, so the meter's trace can be made."""
+    pytest.importorskip("ppk2_api")
+    pytest.importorskip("matplotlib")
+    trial = trials.ppk2_session(tmp_path)
+    assert trial.joules == pytest.approx(trial.expected_joules, rel=trials.LIMIT)
+    assert trial.joules_above_idle == pytest.approx(trial.expected_above_idle, rel=trials.LIMIT)
+    assert (tmp_path / "session" / "power.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
