@@ -106,6 +106,19 @@ def test_average_power_and_battery_of_a_sensor(pico: str, dense_blob: Path, tmp_
         assert words in report
 
 
+def test_a_meter_that_is_not_there_is_told_before_anything_is_measured(
+    unix_port: None, dense_blob: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BoardError, match="cannot open I2C bus 0"):
+        bench(dense_blob, "sim:unix", BenchPlan(5, power=PowerPlan("ina219"), folder=tmp_path / "s"))
+    (tmp_path / "trace.csv").write_text("time(s),current(A),voltage(V),marker\n0,1,1,0\n1,1,1,0\n")
+    power = PowerPlan(f"csv:{tmp_path / 'trace.csv'}")
+    with pytest.raises(InputError, match="--marker PIN"):
+        bench(dense_blob, "sim:unix", BenchPlan(5, power=power, folder=tmp_path / "t"))
+    for folder in "st":
+        assert results(tmp_path / folder)["latency"]["ticks"] == []
+
+
 def test_an_inference_that_takes_longer_than_every(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
     power = PowerPlan("estimate:board=pico", inferences=1, windows=1, idle_seconds=0.001, every_seconds=1e-9)
     result = bench(dense_blob, "sim:unix", BenchPlan(5, power=power, folder=tmp_path / "s")).result

@@ -60,6 +60,8 @@ class Measurement:
         self.trace: PowerTrace | None = None
 
     def run(self, blob: Blob, data: bytes, plan: BenchPlan) -> None:
+        if plan.power:
+            self._check_power(plan.power)
         model = self._load(data)
         seconds = self._warm_up(model, blob)
         self._link()
@@ -132,12 +134,20 @@ class Measurement:
         if self._is_shared():
             time.sleep(_SHARED_PAUSE_SECONDS)
 
+    def _check_power(self, plan: PowerPlan) -> None:
+        """Whether the meter is there, before minutes of inferences."""
+        with create_source(plan.source, self._description) as source:
+            source.attach(self._board.exec, self._marker_pin(plan))
+        self._keep(f"power will be measured with {source.info.name}")
+
+    def _marker_pin(self, plan: PowerPlan) -> int | None:
+        return load_pin(self._result.board.port) if plan.marker_pin is None else plan.marker_pin
+
     def _power(self, model: BoardModel, plan: PowerPlan) -> None:
         """Ctrl-C while windows are measured keeps the complete ones, and then goes on as KeyboardInterrupt."""
         result = self._result
-        marker_pin = load_pin(result.board.port) if plan.marker_pin is None else plan.marker_pin
         with create_source(plan.source, self._description) as source:
-            windows = Windows(plan.windows, plan.inferences, plan.idle_seconds, marker_pin)
+            windows = Windows(plan.windows, plan.inferences, plan.idle_seconds, self._marker_pin(plan))
             self._keep(f"power: {source.info.name}")
             result.energy = measure(
                 self._board.exec,
