@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from benchmarks.tables import console
@@ -20,12 +22,17 @@ from benchmarks.virtual_ppk2 import Segment, VirtualPpk2
 from rich import box
 from rich.table import Table
 
+from smidgen.bench import BenchPlan, BenchResult, PowerPlan, bench
+from smidgen.demo.run import float_model
 from smidgen.errors import SmidgenError
 from smidgen.link.session import connect
 from smidgen.link.virtual import VirtualPicoBoard
 from smidgen.link.virtual.sensors import SENSOR_CHIPS, VirtualSensor
+from smidgen.packer import pack_graph
+from smidgen.passes import simplify
 from smidgen.power import EnergyResult, Plan, PowerSource, PowerTrace, TimedRound, create_source, measure, summarize
 from smidgen.power.windows import rounds_of_trace
+from smidgen.quantize import quantize
 
 LIMIT = 0.01
 VOLTS, IDLE_AMPERES, ACTIVE_AMPERES = 5.0, 0.020, 0.045
@@ -107,6 +114,57 @@ def on_board(chip: str, inferences: int = 60, windows: int = 2) -> Trial:
     return trial(f"{chip} on the board", result, VOLTS * IDLE_AMPERES, VOLTS * ACTIVE_AMPERES)
 
 
+def session(chip: str, inferences: int = 20) -> Trial:
+    """A whole `smidgen bench --power` of the demo's network. Expected: the load's power for the session's latency."""
+    load = VirtualSensor(chip)
+    power = PowerPlan(f"{chip}:max=0.1", inferences=inferences, windows=2, idle_seconds=PHASE_SECONDS)
+    with TemporaryDirectory() as folder:
+        result = _session(Path(folder), "session", f"sim:pico+{chip}", power)
+    return _session_trial(f"{chip} in a session", result, load.volts, load.idle_amperes, load.active_amperes)
+
+
+def ppk2_session(folder: Path, inferences: int = 20, windows: int = 3) -> Trial:
+    """The same with a meter that plays a trace as the board's marker would make it: a session before says how long."""
+    volts, idle, active = 3.3, 0.004, 0.025
+    before = _session(folder, "before", "sim:pico").latency
+    assert before
+    seconds = before.median * 1e-6
+    trace = [Segment(PHASE_SECONDS * 2, idle), Segment(seconds * inferences, active, logic=1)] * windows
+    with VirtualPpk2([*trace, Segment(PHASE_SECONDS, idle)], volts) as meter:
+        source = f"ppk2:{meter.port},volts={volts}"
+        power = PowerPlan(source, MARKER, inferences, windows, idle_seconds=PHASE_SECONDS, every_seconds=1.0)
+        result = _session(folder, "session", "sim:pico", power)
+    return _session_trial("ppk2 in a session", result, volts, idle, active)
+
+
+def _session(folder: Path, name: str, port: str, power: PowerPlan | None = None) -> BenchResult:
+    blob = folder / "imu.smg"
+    blob.write_bytes(demo_network())
+    return bench(blob, port, BenchPlan(5, power=power, folder=folder / name)).result
+
+
+def _session_trial(source: str, result: BenchResult, volts: float, idle: float, active: float) -> Trial:
+    assert result.energy and result.latency, "a session that ends has both"
+    seconds = result.latency.median * 1e-6
+    return Trial(
+        source=source,
+        seconds=seconds,
+        joules=result.energy.joules_per_inference,
+        expected_joules=volts * active * seconds,
+        joules_above_idle=result.energy.joules_above_idle,
+        expected_above_idle=volts * (active - idle) * seconds,
+        warnings=result.energy.warnings,
+    )
+
+
+def demo_network() -> bytes:
+    """A blob. What its outputs are worth does not matter here, so it is calibrated with noise."""
+    graph = simplify(float_model())
+    shape = graph.tensors[graph.inputs[0]].shape
+    noise = np.random.default_rng(0).normal(size=(32, *shape[1:])).astype(np.float32)
+    return pack_graph(quantize(graph, noise))
+
+
 def second_board(chip: str) -> Trial:
     """Another board reads the sensor, and the marker of one that infers by its own clock."""
     sensor = VirtualSensor(
@@ -147,8 +205,11 @@ def ppk2() -> Trial:
 def trials() -> Iterator[Trial]:
     yield from map(on_board, SENSOR_CHIPS)
     yield from map(second_board, SENSOR_CHIPS)
+    yield from map(session, SENSOR_CHIPS)
     if importlib.util.find_spec("ppk2_api"):
         yield ppk2()
+        with TemporaryDirectory() as folder:
+            yield ppk2_session(Path(folder))
     else:
         print("ppk2: not tried, its package is missing (pip install ppk2-api)", file=sys.stderr)
 

@@ -1,12 +1,16 @@
 """An MPU-6050 on I2C: acceleration in g and rotation in rad/s. The chip samples by its own clock into a buffer."""
 
 import struct
+import time
 
 import machine
 
 
 class SmidgenReader:
-    """sda, scl: numbers of the pins. rate: 4 to 1000 samples a second, a divisor of 1000. Ranges: 8 g, 1000 deg/s."""
+    """sda, scl: numbers of the pins. rate: 4 to 1000 samples a second, a divisor of 1000. Ranges: 8 g, 1000 deg/s.
+
+    The chip's buffer holds 85 samples. How many are lost when it overflows follows from the board's clock.
+    """
 
     channels = 6
     units = (1 / 4096,) * 3 + (3.14159265 / 180 / 32.8,) * 3
@@ -29,10 +33,13 @@ class SmidgenReader:
     def readinto(self, values):
         waiting = struct.unpack(">H", self._get(0x72, 2))[0] // 12  # FIFO_COUNT
         if self._get(0x3A, 1)[0] & 0x10:  # INT_STATUS: the buffer has overflowed
-            self.lost += waiting
+            elapsed = time.ticks_diff(time.ticks_us(), self._looked)
+            self.lost += max(waiting, self._left + elapsed * self.rate // 1000000)
             self._restart()
             return 0
         count = min(waiting, len(values) // 6)
+        self._left = waiting - count  # in the buffer
+        self._looked = time.ticks_us()
         for k in range(count):
             for channel, value in enumerate(struct.unpack(">6h", self._get(0x74, 12))):
                 values[6 * k + channel] = value
@@ -41,6 +48,8 @@ class SmidgenReader:
     def _restart(self):
         self._set(0x6A, 0x04)  # USER_CTRL: empty the buffer
         self._set(0x6A, 0x40)  # and use it
+        self._left = 0
+        self._looked = time.ticks_us()
 
     def _set(self, register, value):
         self._i2c.writeto_mem(self._address, register, bytes((value,)))

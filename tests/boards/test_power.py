@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,16 +11,12 @@ from benchmarks import power as trials
 
 from availability import not_available
 from smidgen.boards import find_board
-from smidgen.demo.run import float_model
 from smidgen.errors import BoardError, InputError
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import VirtualPicoBoard
 from smidgen.link.virtual.sensors import SENSOR_CHIPS
-from smidgen.packer import pack_graph
-from smidgen.passes import simplify
 from smidgen.power import Plan, check_resistor, create_source, measure
 from smidgen.power.rounds import BoardRounds, Pace
-from smidgen.quantize import quantize
 
 MARKER = 2
 
@@ -41,10 +38,7 @@ def with_ina226(pico: None) -> Iterator[Board]:
 
 @pytest.fixture(scope="module")
 def network() -> bytes:
-    graph = simplify(float_model())
-    shape = graph.tensors[graph.inputs[0]].shape
-    samples = np.random.default_rng(0).normal(size=(32, *shape[1:])).astype(np.float32)
-    return pack_graph(quantize(graph, samples))
+    return trials.demo_network()
 
 
 @pytest.mark.slow
@@ -67,6 +61,29 @@ def test_sensor_on_a_second_board(chip: str) -> None:
     assert trial.joules == pytest.approx(trial.expected_joules, rel=trials.LIMIT)
     assert trial.joules_above_idle == pytest.approx(trial.expected_above_idle, rel=trials.LIMIT)
     assert trial.warnings == ()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pico")
+@pytest.mark.parametrize("chip", SENSOR_CHIPS)
+def test_a_whole_session(chip: str) -> None:
+    """Of a network of twelve short operators; durations are those of inferences that no reading interrupts."""
+    trial = trials.session(chip)
+    assert trial.joules == pytest.approx(trial.expected_joules, rel=trials.LIMIT)
+    assert trial.joules_above_idle == pytest.approx(trial.expected_above_idle, rel=trials.LIMIT)
+    assert trial.warnings == ()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pico")
+def test_a_whole_session_with_a_meter_that_records(tmp_path: Path) -> None:
+    """The emulated board takes the same time for an inference in every session, so the meter's trace can be made."""
+    pytest.importorskip("ppk2_api")
+    pytest.importorskip("matplotlib")
+    trial = trials.ppk2_session(tmp_path)
+    assert trial.joules == pytest.approx(trial.expected_joules, rel=trials.LIMIT)
+    assert trial.joules_above_idle == pytest.approx(trial.expected_above_idle, rel=trials.LIMIT)
+    assert (tmp_path / "session" / "power.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from graph_builder import GraphBuilder
 
 from smidgen import graph as g
@@ -32,15 +31,6 @@ def dense_blob(layers: int = 2) -> tuple[Blob, bytes]:
         b.append(g.FullyConnected([f"x{layer}"], f"x{layer + 1}", weights=weights, activation=g.Activation.RELU))
     data = pack_graph(b.finish(["x0"], [f"x{layers}"]), {})
     return read_blob(data), data
-
-
-def board_noise(count: int, median: float, seed: int, noise: float = 0.003) -> list[int]:
-    """Microseconds: a normal distribution, a slow drift of half its width, and an interrupt in one of twenty."""
-    random = np.random.default_rng(seed)
-    drift = 0.5 * noise * np.sin(np.linspace(0, 2 * np.pi, count) + random.uniform(0, 2 * np.pi))
-    times = median * (1 + drift + random.normal(0, noise, count))
-    times += (random.random(count) < 0.05) * median * 0.05
-    return [int(time) for time in times]
 
 
 def make_result(ticks: list[int], counter: Counter | None = MICROSECONDS, **changes: Any) -> BenchResult:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_sessions import EXACT, MICROSECONDS, SHARED, board_noise, make_result, save_session
+from bench_sessions import EXACT, MICROSECONDS, SHARED, make_result, save_session
+from benchmarks.sessions import board_noise
 
 from smidgen.bench import SessionComparison, compare, read_session
 from smidgen.bench.counter import Counter
@@ -56,6 +57,12 @@ def test_exact_counters_compare_to_a_tick(tmp_path: Path) -> None:
 def test_a_shared_computer_needs_a_large_difference(tmp_path: Path) -> None:
     assert not compared(tmp_path / "1", board_noise(50, 2000, 1), board_noise(50, 3500, 2), SHARED).differs
     assert compared(tmp_path / "2", board_noise(50, 2000, 1), board_noise(50, 4500, 2), SHARED).differs
+
+
+def test_a_computer_that_is_busy_most_of_the_time(tmp_path: Path) -> None:
+    """What else it does only makes durations longer, so the least ones are compared."""
+    free, busy = board_noise(100, 2000, 1), [*board_noise(90, 6000, 2), *board_noise(10, 2000, 3)]
+    assert not compared(tmp_path, free, busy, SHARED).differs
 
 
 def test_a_few_samples_are_not_judged(tmp_path: Path) -> None:

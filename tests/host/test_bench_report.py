@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_sessions import board_noise, dense_blob, make_result
+from bench_sessions import dense_blob, make_result
+from benchmarks.sessions import board_noise
 
 from browser import look_at
 from smidgen.bench.arena import ArenaBlock, arena_blocks, occupied_bytes

@@ -121,7 +121,10 @@ def _times(what: str, before: SavedSession, after: SavedSession, first: list[int
 def _note(difference: TimeDifference) -> str:
     if difference.verdict is Verdict.UNKNOWN:
         return "too few samples to know their noise: take more (-n)"
-    return f"counts from {100 * difference.least_visible / difference.before:.2g} % on" if difference.before else ""
+    if not difference.before:
+        return ""
+    percent = 100 * difference.least_visible / difference.before
+    return f"counts from {percent:.2g} % on" if percent < 10 else f"counts from {percent:.0f} % on"
 
 
 def _energy(before: SavedSession, after: SavedSession) -> Change | None:

@@ -77,13 +77,14 @@ def power_rows(result: BenchResult) -> list[Row]:
         return []
     mark = "estimate: " if energy.source.is_estimate else ""
     spread = f" ± {100 * energy.spread:.2g} %" if energy.spread is not None else ""
+    interrupted = " until the interruption" if energy.is_partial else ""
     rows = [
         ("source", energy.source.name),
         ("energy of an inference", f"{mark}{energy_text(energy.joules_per_inference)}{spread}"),
         ("of it above waiting", f"{mark}{energy_text(energy.joules_above_idle)}"),
         ("power inferring, waiting", f"{mark}{1000 * energy.active_watts:.4g} mW, {1000 * energy.idle_watts:.4g} mW"),
         ("supply", f"{energy.volts:.3f} V"),
-        ("windows", f"{len(energy.rounds)}, {energy.inferences} inferences in all"),
+        ("windows", f"{len(energy.rounds)}{interrupted}, {energy.inferences} inferences in all"),
     ]
     if energy.source.sample_rate_hz:
         rows.append(("samples a second", f"{energy.source.sample_rate_hz:,.0f}"))

@@ -13,17 +13,27 @@ from smidgen.bench.plan import BenchPlan, PowerPlan, portions
 from smidgen.bench.results import BenchResult
 from smidgen.blob.contents import Blob
 from smidgen.boards import BoardDescription, CycleCounter
-from smidgen.errors import MismatchError
+from smidgen.errors import InputError, MismatchError
 from smidgen.link.board_model import BoardModel
 from smidgen.link.link import Operation
 from smidgen.link.session import Board
-from smidgen.power import PowerTrace, battery_seconds, battery_warnings, create_source, duty_cycle, measure
+from smidgen.link.virtual import load_pin
+from smidgen.power import (
+    EnergyResult,
+    PowerTrace,
+    battery_seconds,
+    battery_warnings,
+    create_source,
+    duty_cycle,
+    measure,
+)
 from smidgen.power.measure import Plan as Windows
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 _LOADS = 3
 _ROUND_TRIPS = 20
 _SHARED = "sim:unix"  # a process that runs at the speed of this computer
+_SHARED_PAUSE_SECONDS = 0.1  # there, between portions: it may be busy for a second, and free in the next
 _PATIENCE_SECONDS = 300.0  # for an inference, until it is known how long one takes
 
 
@@ -50,6 +60,8 @@ class Measurement:
         self.trace: PowerTrace | None = None
 
     def run(self, blob: Blob, data: bytes, plan: BenchPlan) -> None:
+        if plan.power:
+            self._check_power(plan.power)
         model = self._load(data)
         seconds = self._warm_up(model, blob)
         self._link()
@@ -104,6 +116,7 @@ class Measurement:
 
     def _inferences(self, count: int, seconds: float) -> None:
         for portion in portions(count, seconds):
+            self._pause()
             self._result.ticks += self._timer.inferences(portion)
             self._progress("inferences", len(self._result.ticks), count)
             self._keep("")
@@ -111,16 +124,30 @@ class Measurement:
 
     def _operators(self, rounds: int) -> None:
         for number in range(rounds):
+            self._pause()
             self._result.operator_ticks.append(self._timer.operators())
             self._progress("operators", number + 1, rounds)
             self._keep("")
         self._keep(f"operators of {rounds} inferences")
 
+    def _pause(self) -> None:
+        if self._is_shared():
+            time.sleep(_SHARED_PAUSE_SECONDS)
+
+    def _check_power(self, plan: PowerPlan) -> None:
+        """Whether the meter is there, before minutes of inferences."""
+        with create_source(plan.source, self._description) as source:
+            source.attach(self._board.exec, self._marker_pin(plan))
+        self._keep(f"power will be measured with {source.info.name}")
+
+    def _marker_pin(self, plan: PowerPlan) -> int | None:
+        return load_pin(self._result.board.port) if plan.marker_pin is None else plan.marker_pin
+
     def _power(self, model: BoardModel, plan: PowerPlan) -> None:
         """Ctrl-C while windows are measured keeps the complete ones, and then goes on as KeyboardInterrupt."""
         result = self._result
         with create_source(plan.source, self._description) as source:
-            windows = Windows(plan.windows, plan.inferences, plan.idle_seconds, plan.marker_pin)
+            windows = Windows(plan.windows, plan.inferences, plan.idle_seconds, self._marker_pin(plan))
             self._keep(f"power: {source.info.name}")
             result.energy = measure(
                 self._board.exec,
@@ -132,19 +159,25 @@ class Measurement:
             )
             self.trace = source.trace
         result.warnings += result.energy.warnings
+        self._average_power(result.energy, plan)
+        self._keep(f"energy: {result.energy.joules_per_inference:.3g} J per inference")
         if result.energy.is_partial:
             raise KeyboardInterrupt
-        watts = None
+
+    def _average_power(self, energy: EnergyResult, plan: PowerPlan) -> None:
+        """Of one inference every so often, and what a battery makes of it."""
+        result = self._result
+        watts = energy.active_watts
         if plan.every_seconds is not None:
-            result.duty = duty_cycle(result.energy, plan.every_seconds)
-            watts = result.duty.average_watts
+            try:
+                result.duty = duty_cycle(energy, plan.every_seconds)
+                watts = result.duty.average_watts
+            except InputError as error:
+                result.warnings.append(str(error))
         if plan.battery:
             result.battery = plan.battery
-            result.battery_seconds = battery_seconds(
-                plan.battery, result.energy.active_watts if watts is None else watts
-            )
-            result.warnings += battery_warnings(plan.battery, result.energy.active_watts)
-        self._keep(f"energy: {result.energy.joules_per_inference:.3g} J per inference")
+            result.battery_seconds = battery_seconds(plan.battery, watts)
+            result.warnings += battery_warnings(plan.battery, energy.active_watts)
 
 
 def _example(blob: Blob) -> tuple[list[NDArray[np.int8]], list[NDArray[np.int8]] | None]:

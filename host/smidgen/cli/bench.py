@@ -59,7 +59,11 @@ def _battery(ctx: click.Context, param: click.Parameter, value: str | None) -> B
 )  # fmt: skip
 @click.option("--profile", is_flag=True, help=f"Time every operator too, in {_PROFILE_ROUNDS} more inferences.")
 @click.option("--power", metavar="SOURCE", help="Measure energy; the sources are below.")
-@click.option("--marker", type=click.IntRange(0, 255), help="Pin of the board that is high while it infers.")
+@click.option(
+    "--marker",
+    type=click.IntRange(0, 255),
+    help="Pin of the board that is high while it infers; ppk2, joulescope and csv need it.",
+)
 @click.option(
     "--idle", type=Duration(), default=DEFAULT_IDLE_SECONDS, help="How long to wait before each window.  [default: 2s]"
 )
@@ -90,7 +94,8 @@ def bench_command(
 ) -> None:
     """Measure BLOB on a board: latency, memory, operators, energy; into a folder with a report.
 
-    Exit code 130 after Ctrl-C: what was measured is kept, and marked as partial.
+    Exit code 1 if the board's outputs are wrong, 5 if board or meter fails, 6 if BLOB or an option is unsuitable, 130
+    after Ctrl-C. What was measured until then is kept, and marked as partial.
     """
     plan = None
     if power is not None:

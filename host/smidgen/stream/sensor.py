@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from smidgen.errors import BoardError, InputError
 from smidgen.link.board_model import BoardModel
+from smidgen.link.i2c import who_answers
 from smidgen.link.link import Operation
 from smidgen.link.session import Board
 from smidgen.power.device_code import device_code
@@ -96,7 +97,7 @@ class BoardSensor:
         board.request(Operation.PING)  # starts the link, which makes `_smg`
         board.exec("_smg.stream = _smg.reader = None")
         board.exec(specification.code)
-        board.exec(f"_smg.reader = {specification.reader}({specification.arguments})")
+        _start_reader(board, text, specification)
         self.rate, self.channels, self.units = _described(board)
         board.exec(device_code("ring", "stream"))
         board.exec(device_code("sensor_ring", "stream"))
@@ -123,6 +124,29 @@ class BoardSensor:
             self.board.exec("getattr(_smg.reader, 'close', lambda: None)()")
         except BoardError:
             pass  # the board may be gone
+
+
+def _start_reader(board: Board, text: str, specification: SensorSpecification) -> None:
+    """BoardError says who answers on the reader's bus, if it is on I2C."""
+    try:
+        board.exec(f"_smg.reader = {specification.reader}({specification.arguments})")
+    except BoardError as error:
+        raise BoardError(f"the reader {text} does not start{_others(board, specification)}: {error}") from error
+
+
+def _others(board: Board, specification: SensorSpecification) -> str:
+    pins = dict(re.findall(r"\b(id|sda|scl)=(\d+)", specification.arguments))
+    if not {"sda", "scl"} <= pins.keys():
+        return ""
+    bus = "__import__('machine').I2C({id}, sda=__import__('machine').Pin({sda}), scl=__import__('machine').Pin({scl}))"
+    try:
+        found = who_answers(board.exec, bus.format(**{"id": "0", **pins}))
+    except BoardError:
+        return ""  # the reader's own error says it all
+    return (
+        f"; on its bus there answers: {found} (check its supply, SDA, SCL, the ground, and its address, address=). "
+        "The board said"
+    )
 
 
 def _described(board: Board) -> tuple[float, int, tuple[float, ...]]:

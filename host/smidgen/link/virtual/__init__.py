@@ -12,7 +12,7 @@ from smidgen.errors import InputError
 from smidgen.link.virtual.pico import VirtualPicoBoard
 from smidgen.link.virtual.process_board import ProcessBoard
 from smidgen.link.virtual.qemu import VirtualCortexM3Board, VirtualCortexM4Board, VirtualRiscvBoard
-from smidgen.link.virtual.sensors import VirtualSensor
+from smidgen.link.virtual.sensors import VirtualAnalog, VirtualDevice, VirtualImu, VirtualSensor
 from smidgen.link.virtual.unix import DEFAULT_HEAP_BYTES, VirtualUnixBoard
 
 PREFIX = "sim:"
@@ -22,17 +22,26 @@ _WITH_A_FIXED_HEAP: dict[str, Callable[[], ProcessBoard]] = {
 }
 VIRTUAL_BOARDS = [VirtualUnixBoard.name, *_WITH_A_FIXED_HEAP]
 
-# A Pico with a current sensor, which measures a made-up load: for trying out how power is measured.
-_WITH_A_SENSOR = {
+# A Pico with a sensor that feels something made up: for trying out how power is measured and sensors are read.
+_WITH_A_SENSOR: dict[str, VirtualDevice] = {
     f"{VirtualPicoBoard.name}+ina219": VirtualSensor("ina219", shunt_ohms=0.1),
     f"{VirtualPicoBoard.name}+ina226": VirtualSensor("ina226", shunt_ohms=0.1),
     f"{VirtualPicoBoard.name}+ina228": VirtualSensor("ina228", shunt_ohms=0.015),
+    f"{VirtualPicoBoard.name}+mpu6050": VirtualImu("mpu6050", 0x68),
+    f"{VirtualPicoBoard.name}+lsm6ds": VirtualImu("lsm6ds", 0x6A),
+    f"{VirtualPicoBoard.name}+analog": VirtualAnalog(),
 }
 
 
 def is_virtual(port: str) -> bool:
     """Whether `port` names a virtual board rather than a device."""
     return port.startswith(PREFIX)
+
+
+def load_pin(port: str) -> int | None:
+    """The pin that the made-up load of a virtual board with a current sensor follows; None without such a sensor."""
+    sensor = _WITH_A_SENSOR.get(port)
+    return sensor.pin if isinstance(sensor, VirtualSensor) else None
 
 
 def slowness_behind(port: str) -> float:
@@ -48,7 +57,9 @@ def create_virtual_board(name: str, heap_bytes: int | None = None) -> ProcessBoa
     if name == VirtualUnixBoard.name:
         return VirtualUnixBoard(heap_bytes or DEFAULT_HEAP_BYTES)
     if name not in _WITH_A_FIXED_HEAP and name not in _WITH_A_SENSOR:
-        raise InputError(f"there is no virtual board {name!r}; there are: {', '.join(VIRTUAL_BOARDS)}")
+        raise InputError(
+            f"there is no virtual board {name!r}; there are: {', '.join([*VIRTUAL_BOARDS, *_WITH_A_SENSOR])}"
+        )
     if heap_bytes is not None:
         raise InputError(f"the heap of {name} is that of its firmware; a heap size is for {VirtualUnixBoard.name}")
     if name in _WITH_A_SENSOR:
@@ -66,5 +77,6 @@ __all__ = [
     "VirtualUnixBoard",
     "create_virtual_board",
     "is_virtual",
+    "load_pin",
     "slowness_behind",
 ]

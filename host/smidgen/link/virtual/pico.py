@@ -18,7 +18,8 @@ from smidgen.link.virtual.firmware_file import find_firmware
 from smidgen.link.virtual.firmware_process import FirmwareProcess
 from smidgen.link.virtual.process_board import CreateRelay, ProcessBoard
 from smidgen.link.virtual.relay import Relay
-from smidgen.link.virtual.sensors import VirtualSensor
+from smidgen.link.virtual.sensors import VirtualDevice
+from smidgen.link.virtual.sensors.description import to_json
 
 FIRMWARE = "firmware.uf2"
 FILE_SYSTEM_BYTES = 1408 * 1024  # at the end of the flash; what MicroPython's board RPI_PICO has
@@ -30,7 +31,7 @@ class VirtualPicoBoard(ProcessBoard):
     """firmware: a .uf2 file in place of the one that `make firmware` has built. files: what is in its flash from the
     start, by path; None: lib/smidgen.mpy, if there is one for its architecture, and nothing beside a firmware of your
     own, whose file system may lie elsewhere. Without files the firmware makes the file system when it starts.
-    sensors: current sensors on its I2C buses.
+    sensors: on its pins and I2C buses.
     """
 
     name = "sim:pico"
@@ -40,7 +41,7 @@ class VirtualPicoBoard(ProcessBoard):
         self,
         firmware: str | Path | None = None,
         files: Mapping[str, bytes] | None = None,
-        sensors: Sequence[VirtualSensor] = (),
+        sensors: Sequence[VirtualDevice] = (),
     ) -> None:
         super().__init__()
         self._sensors = sensors
@@ -59,7 +60,7 @@ class VirtualPicoBoard(ProcessBoard):
         if image:
             command.append(FILE_SYSTEM_IMAGE)
         for sensor in self._sensors:
-            command += ["--sensor", sensor.to_json()]
+            command += ["--sensor", to_json(sensor)]
 
         def create_relay(master: int, slave: int, directory: Path) -> Relay[FirmwareProcess]:
             if image:

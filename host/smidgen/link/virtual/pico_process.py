@@ -6,7 +6,7 @@ The emulator executes instructions all the time, which would slow down the host 
 on the board is counted in cycles at 125 MHz: while code runs it passes more slowly than real time, and
 deterministically; while the board sleeps (WFI, WFE) it is real time, and the process sleeps too.
 
-The image of a file system fills the end of the flash. A sensor is a `VirtualSensor` on the board's I2C bus.
+The image of a file system fills the end of the flash. A sensor is a `VirtualDevice`.
 `machine.reset()` restarts the chip, with its flash as it was. The process ends when its standard input does.
 """
 
@@ -26,8 +26,9 @@ from rp2040py.device.base_device import BaseDevice
 from rp2040py.execute_batch import execute_batch
 from rp2040py.memory_map import FLASH_START_ADDRESS
 
-from smidgen.link.virtual.sensors import VirtualSensor
+from smidgen.link.virtual.sensors import VirtualDevice
 from smidgen.link.virtual.sensors.attach import attach_sensors
+from smidgen.link.virtual.sensors.description import from_json
 
 STDIN, STDOUT = 0, 1
 FLASH_BYTES = 2 * 1024 * 1024
@@ -84,7 +85,7 @@ class Console:
 
 
 class Emulator:
-    def __init__(self, firmware: str, file_system: bytes = b"", sensors: Iterable[VirtualSensor] = ()) -> None:
+    def __init__(self, firmware: str, file_system: bytes = b"", sensors: Iterable[VirtualDevice] = ()) -> None:
         self._device = BaseDevice(board=replace(BOARDS["pico"], image=firmware))
         self._device.mcu.flash[FLASH_BYTES - len(file_system) : FLASH_BYTES] = file_system
         attach_sensors(self._device.mcu, sensors)
@@ -145,7 +146,7 @@ def _emulator() -> Emulator:
     parser = argparse.ArgumentParser()
     parser.add_argument("firmware")
     parser.add_argument("file_system", type=Path, nargs="?")
-    parser.add_argument("--sensor", type=VirtualSensor.from_json, action="append", default=[])
+    parser.add_argument("--sensor", type=from_json, action="append", default=[])
     given = parser.parse_args()
     return Emulator(given.firmware, given.file_system.read_bytes() if given.file_system else b"", given.sensor)
 

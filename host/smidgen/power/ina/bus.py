@@ -6,24 +6,12 @@ import ast
 from dataclasses import dataclass
 
 from smidgen.errors import BoardError
+from smidgen.link.i2c import who_answers
 from smidgen.power.device_code import device_code
 from smidgen.power.ina.settings import SensorSettings
 from smidgen.power.source import Execute
 
 SENSOR = "_smg_sensor"  # the global name of the sensor on the board
-
-# machine.I2C.scan() drives the pins without the I2C controller on some ports; a read of one byte does on none.
-_SCAN = f"""
-def _():
-    for address in range(8, 120):
-        try:
-            {SENSOR}.i2c.readfrom(address, 1)
-            yield address
-        except OSError:
-            pass
-print(list(_()))
-del _
-"""
 
 
 @dataclass(frozen=True)
@@ -76,8 +64,7 @@ def _check_identity(execute: Execute, where: BusAddress, settings: SensorSetting
 
 
 def _nobody(execute: Execute, where: BusAddress, settings: SensorSettings) -> str:
-    found = ast.literal_eval(execute(_SCAN).strip())
-    others = ", ".join(f"{address:#04x}" for address in found) or "nobody"
+    others = who_answers(execute, f"{SENSOR}.i2c")
     return (
         f"no {settings.chip} answers at {where}; on this bus there answers: {others}. Check its supply, SDA, SCL, the "
         "ground, and its address (addr=)"

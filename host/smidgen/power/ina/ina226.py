@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from smidgen.power.ina.settings import (
-    ConversionTime,
     Identity,
     Register,
     SensorSettings,
     ShuntRange,
+    averaged_conversions,
     check_calibration,
     choose_conversion,
     choose_range,
@@ -21,13 +21,7 @@ _RANGES = (ShuntRange(32768 * _SHUNT_STEP, 0),)
 _BUS_STEP = 1.25e-3
 _ALWAYS_SET = 0x4000
 _SHUNT_AND_BUS_CONTINUOUS = 7
-_CONVERSIONS = (140, 204, 332, 588, 1100, 2116, 4156, 8244)  # microseconds
-_AVERAGES = (1, 4, 16, 64, 128, 256, 512, 1024)
-_TIMES = tuple(
-    ConversionTime(2e-6 * duration * average, average_code << 9 | code << 6 | code << 3)
-    for code, duration in enumerate(_CONVERSIONS)
-    for average_code, average in enumerate(_AVERAGES)
-)
+_TIMES = averaged_conversions((140, 204, 332, 588, 1100, 2116, 4156, 8244), shunt_shift=3, bus_shift=6, average_shift=9)
 _CALIBRATION_CONSTANT = 0.00512
 _CALIBRATIONS = range(1, 0x8000)
 _IDENTITY = (Identity(Register(0xFE, 2), 0x5449, 0xFFFF), Identity(Register(0xFF, 2), 0x2260, 0xFFF0))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from smidgen.power.ina.settings import (
-    ConversionTime,
     Identity,
     Register,
     SensorSettings,
     ShuntRange,
+    averaged_conversions,
     check_calibration,
     choose_conversion,
     choose_range,
@@ -27,13 +27,7 @@ _LARGEST_LIMIT = 0x7FF0  # just below the converter's end
 _NEGATIVE_LIMIT = 0x10000 - 20  # of 5 uV, or 1.25 uV in the small range: more than an offset
 _RANGES = (ShuntRange(0.16384, 0), ShuntRange(0.04096, 1 << 4))
 _SHUNT_AND_BUS_CONTINUOUS = 0xB << 12
-_CONVERSIONS = (50, 84, 150, 280, 540, 1052, 2074, 4120)  # microseconds
-_AVERAGES = (1, 4, 16, 64, 128, 256, 512, 1024)
-_TIMES = tuple(
-    ConversionTime(2e-6 * duration * average, code << 9 | code << 6 | average_code)
-    for code, duration in enumerate(_CONVERSIONS)
-    for average_code, average in enumerate(_AVERAGES)
-)
+_TIMES = averaged_conversions((50, 84, 150, 280, 540, 1052, 2074, 4120), shunt_shift=6, bus_shift=9, average_shift=0)
 _CALIBRATION_CONSTANT = 13107.2e6
 # Below 64 a step of the calibration would be more than one percent.
 _CALIBRATIONS = range(64, 0x8000)

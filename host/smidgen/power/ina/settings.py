@@ -25,6 +25,20 @@ class ConversionTime(NamedTuple):
     bits: int
 
 
+_AVERAGES = (1, 4, 16, 64, 128, 256, 512, 1024)  # of INA226 and INA228
+
+
+def averaged_conversions(
+    microseconds: Sequence[int], shunt_shift: int, bus_shift: int, average_shift: int
+) -> tuple[ConversionTime, ...]:
+    """Settings of an INA226 or INA228, both of whose conversions take the same time. microseconds: of one, by code."""
+    return tuple(
+        ConversionTime(2e-6 * duration * average, code << shunt_shift | code << bus_shift | number << average_shift)
+        for code, duration in enumerate(microseconds)
+        for number, average in enumerate(_AVERAGES)
+    )
+
+
 class Register(NamedTuple):
     """Its address, and how many bytes it has."""
 

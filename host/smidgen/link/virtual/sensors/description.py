@@ -1,4 +1,4 @@
-"""An emulated sensor as data, because it lives in another process than the one that asks for it."""
+"""Emulated sensors as data, because they live in another process than the one that asks for them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,32 @@ class VirtualSensor:
     active_seconds: float = 0.0
     bus_amperes: float = 0.0
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
 
-    @staticmethod
-    def from_json(text: str) -> VirtualSensor:
-        return VirtualSensor(**json.loads(text))
+@dataclass(frozen=True)
+class VirtualImu:
+    """chip: "mpu6050" or "lsm6ds", at `address` on I2C bus `bus`, moved as `imu.motion` says."""
+
+    chip: str
+    address: int
+    bus: int = 0
+
+
+@dataclass(frozen=True)
+class VirtualAnalog:
+    """A voltage at an analog `pin` that rises from 0 to the reference voltage in each period, from the start on."""
+
+    pin: int = 26
+    period_seconds: float = 1.0
+
+
+VirtualDevice = VirtualSensor | VirtualImu | VirtualAnalog
+_KINDS: dict[str, type[VirtualDevice]] = {kind.__name__: kind for kind in (VirtualSensor, VirtualImu, VirtualAnalog)}
+
+
+def to_json(device: VirtualDevice) -> str:
+    return json.dumps([type(device).__name__, asdict(device)])
+
+
+def from_json(text: str) -> VirtualDevice:
+    kind, values = json.loads(text)
+    return _KINDS[kind](**values)
