@@ -17,8 +17,6 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -26,6 +24,7 @@ from typing import Any
 
 from smidgen.errors import BoardError, BoardReset, InputError
 from smidgen.link import board_helper, natmod
+from smidgen.link.board_heap import BoardHeap
 from smidgen.link.board_model import BoardModel
 from smidgen.link.layout import BlobLayout, read_layout
 from smidgen.link.link import Link, LinkStatistics, Operation, Progress
@@ -145,6 +144,7 @@ class Board:
         self._lost_models = 0  # of them, before the last reset
         self._last_transfer: Transfer | None = None
         self._closed = False
+        self._heap = BoardHeap(self)
 
     @property
     def port(self) -> str:
@@ -240,6 +240,20 @@ class Board:
         return _literal(expression, text.decode(errors="replace"))
 
     @property
+    def memory_advice(self) -> str:
+        """What to do when the board has not enough RAM."""
+        if self._virtual:
+            return self._virtual.memory_advice
+        if _is_pty(self.port):
+            return "reset the board, or serve one with a larger heap (smidgen sim unix --heap ...)"
+        return "reset the board, take a smaller model, or put the blob into memory-mapped flash"
+
+    @property
+    def has_running_service(self) -> bool:
+        """Whether requests are answered without anything being sent to the board first."""
+        return self._link is not None and self._link.running
+
+    @property
     def last_transfer(self) -> Transfer | None:
         """The last blob or file that was sent."""
         return self._last_transfer
@@ -250,7 +264,7 @@ class Board:
         return self._link.statistics if self._link else LinkStatistics()
 
     def hello(self) -> BoardInfo:
-        self._collect()
+        self._heap.collect()
         text = self.exec(board_helper.HELLO)
         version, machine, platform, mpy, free_bytes, used_bytes, smidgen_version, problem = ast.literal_eval(text)
         return BoardInfo(
@@ -269,7 +283,7 @@ class Board:
 
         What was there before stays until the new file is complete and its hash is right. Folders are made as needed.
         """
-        with self._enough_memory(f"copy {name}"):
+        with self._heap.enough_for(f"copy {name}"):
             return self._put_file(name, data, progress)
 
     def _put_file(self, name: str, data: bytes, progress: Progress | None) -> bool:
@@ -298,11 +312,11 @@ class Board:
     def put_blob(self, name: str, data: bytes, progress: Progress | None = None) -> bool:
         """`put_file` for a model. Raises BoardError, too, when the board has not the RAM that it needs there."""
         layout = read_layout(data)
-        with self._enough_memory(f"copy {name}"):
+        with self._heap.enough_for(f"copy {name}"):
             self._start_link()
             if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
                 return False
-        self._require_memory(data, layout)
+        self._heap.require(data, layout)
         return self.put_file(name, data, progress)
 
     def put_model(self, data: bytes, name: str, progress: Progress | None = None) -> bool:
@@ -310,7 +324,7 @@ class Board:
 
         False if it holds the same blob already. Another model there is freed first when there is no room for both.
         """
-        with self._enough_memory("load a model"):
+        with self._heap.enough_for("load a model"):
             self._start_link()
         if self._matches(self.evaluate(f"_smg.resident({name!r})"), data):
             return False
@@ -327,7 +341,7 @@ class Board:
         built_for = natmod.file_architecture(data, str(path))
         if built_for is not None and built_for not in natmod.accepted(arch):
             raise InputError(f"{path} is for {built_for}, the board on {self.port} is {arch}")
-        with self._enough_memory("install smidgen"):
+        with self._heap.enough_for("install smidgen"):
             written = self._put_file(LIBRARY + natmod.FILE_NAME, data, progress)
             self._refuse_shadows()
             if written:
@@ -340,7 +354,7 @@ class Board:
 
         A model that is loaded keeps its memory until the session ends; no other can be loaded after this.
         """
-        with self._enough_memory("uninstall smidgen"):
+        with self._heap.enough_for("uninstall smidgen"):
             folder = LIBRARY.rstrip("/")
             removed = self._removed(f"__import__('os').remove({natmod.BOARD_FILE!r})")
             empty = removed and not self.eval(f"__import__('os').listdir({folder!r})")
@@ -382,19 +396,19 @@ class Board:
         self, data: bytes, layout: BlobLayout, name: str | None, progress: Progress | None, discard: str | None
     ) -> int:
         """The key in `_smg.models`. name: of a file, or None. discard: expression that frees the model before it."""
-        with self._enough_memory("load a model"):
+        with self._heap.enough_for("load a model"):
             self._start_link()
         self._require_smidgen()
         if name is not None:
-            self._require_memory(data, layout, self._is_mapped(name, data), discard)
+            self._heap.require(data, layout, self._is_mapped(name, data), discard)
             self.put_file(name, data, progress)
         key = self._models
         self._models += 1
-        with self._room_for(data, layout):
+        with self._heap.room_for(data, layout):
             if name is None:
-                self._require_memory(data, layout, False, discard)
+                self._heap.require(data, layout, False, discard)
                 self._fill_buffer(data, progress)
-            self._collect()
+            self._heap.collect()
             self.evaluate(f"_smg.load({key}{'' if name is None else ', ' + repr(name)})")
         if discard:
             self.evaluate(discard)
@@ -423,26 +437,11 @@ class Board:
         self._repl.close()
 
     def _fill_buffer(self, data: bytes, progress: Progress | None) -> None:
-        self._collect()
+        self._heap.collect()
         self.evaluate(f"_smg.allocate({len(data)})")
         self._transfer(Operation.FILL, data, progress)
         if not self._matches(self.evaluate("_smg.digest((_smg.buffer,))"), data):
             raise BoardError("the blob did not arrive intact on the board: its hash is wrong; try again")
-
-    def _require_memory(
-        self, data: bytes, layout: BlobLayout, mapped: bool = False, discard: str | None = None
-    ) -> None:
-        """Refuse a model that the board has no memory for, even without the one that it may discard.
-
-        mapped: the blob stays where it is.
-        """
-        sizes = [*([] if mapped else [len(data)]), layout.arena_bytes]
-        free, fits = self.evaluate(f"_smg.memory(*{sizes})")
-        if not fits and discard:
-            self.evaluate(discard)
-            free, fits = self.evaluate(f"_smg.memory(*{sizes})")
-        if not fits:
-            raise BoardError(self._does_not_fit(0 if mapped else len(data), layout, free))
 
     def _is_mapped(self, name: str, data: bytes) -> bool:
         """Whether the board has this file already, in memory-mapped flash."""
@@ -460,65 +459,10 @@ class Board:
                 f"(a file that it replaces stays until it is complete): remove some files"
             )
 
-    @contextmanager
-    def _room_for(self, data: bytes, layout: BlobLayout) -> Iterator[None]:
-        """Loading: what was allocated is freed when that fails, and a lack of memory is told in bytes."""
-        try:
-            yield
-        except BaseException as error:
-            self._try("_smg.drop()")
-            if not _is_memory_error(error):
-                raise
-            raise BoardError(self._does_not_fit(len(data), layout, self._free_bytes())) from error
-
-    def _does_not_fit(self, blob_bytes: int, layout: BlobLayout, free: int) -> str:
-        needed = blob_bytes + layout.arena_bytes
-        return (
-            f"the model does not fit: it needs {needed} bytes of RAM (the blob {blob_bytes} bytes, its arena "
-            f"{layout.arena_bytes}), and the board has {free} bytes of RAM free"
-            f"{', but not in one piece' if needed <= free else ''}: {self._memory_advice()}"
-        )
-
-    @contextmanager
-    def _enough_memory(self, purpose: str) -> Iterator[None]:
-        """For what has no size known beforehand."""
-        try:
-            yield
-        except BoardError as error:
-            if not _is_memory_error(error):
-                raise
-            raise BoardError(
-                f"the board has {self._free_bytes()} bytes of RAM free, too few in one piece to {purpose}: "
-                f"{self._memory_advice()}"
-            ) from error
-
-    def _free_bytes(self) -> int:
-        """Of the board's RAM; 0 if that is not even enough to tell."""
-        try:
-            self._collect()
-            return int(self.eval("__import__('gc').mem_free()"))
-        except BoardError:
-            return 0
-
-    def _memory_advice(self) -> str:
-        if self._virtual:
-            return self._virtual.memory_advice
-        if _is_pty(self.port):
-            return "reset the board, or serve one with a larger heap (smidgen sim unix --heap ...)"
-        return "reset the board, take a smaller model, or put the blob into memory-mapped flash"
-
-    def _collect(self) -> None:
-        """To be called before the board allocates what stays, in a request of its own: without it that lands behind
-        all garbage of the session so far, in the middle of the heap, and leaves no large piece free."""
-        if self._link and self._link.running:
-            self.evaluate("_smg.gc.collect()")
-        else:
-            self.exec("__import__('gc').collect()")
-
     def _start_link(self) -> Link:
         """The service is sent to the board once; it is started when it has the first request."""
         if not self._link:
-            self._collect()
+            self._heap.collect()
             self.exec(board_helper.INSTALL)
             for code in board_helper.service_source():
                 self.exec(code)
@@ -549,9 +493,9 @@ class Board:
             self._link.leave()
 
     def _require_smidgen(self) -> None:
-        self._collect()
+        self._heap.collect()
         try:
-            with self._enough_memory("import smidgen"):
+            with self._heap.enough_for("import smidgen"):
                 self.evaluate("bool(_smg.module())")
         except BoardError as error:
             if str(error).startswith("ImportError"):
@@ -590,11 +534,6 @@ def _literal(expression: str, text: str) -> Any:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError):
         raise InputError(f"the value of {expression} on the board is no literal: {text.strip()}") from None
-
-
-def _is_memory_error(error: BaseException) -> bool:
-    """Whether it is the board's; smidgen's own sentences do not begin so."""
-    return isinstance(error, BoardError) and str(error).startswith("MemoryError")
 
 
 def read_file(path: Path) -> bytes:
