@@ -217,3 +217,28 @@ def test_streams(engine: HostEngine, text: str, status: str | None) -> None:
 @pytest.mark.parametrize(("parameter", "status"), [(8, None), (9, "BAD_CODING"), (255, "BAD_CODING")])
 def test_parameter(engine: HostEngine, parameter: int, status: str | None) -> None:
     assert _stream(engine, b.run_code(5, 7) * 2, parameter) == status
+
+
+def test_one_stream_is_the_weights_of_two_shapes(engine: HostEngine) -> None:
+    """0 [3], 2 or 0 [7] if a channel has one weight; 1 [3], 1 [3] if it has two. The reader keeps them apart."""
+    table = CodeTable(3, [1, 0, 0, 0, 2, 0, 2])  # 3: 0, 7: 10, 9: 11
+    tensors = [Tensor((1,), zero_point=5), Tensor((2,), zero_point=5), Tensor((2,)), Tensor((2,))]
+    operators = [
+        Operator(
+            b.FULLY_CONNECTED, inputs, inputs + 2, weights=b.coded("010010", table, 2), kernel=1, tile=1,
+            requantization=b.channels([b.ONE], [0, 0]),
+        )
+        for inputs in (0, 1)
+    ]  # fmt: skip
+    blob = b.build(tensors, operators, inputs=2, outputs=2)
+    blob.set_operator(1, "weights_offset", blob.places["weights 0"])
+    blob.set_operator(1, "code_table_offset", blob.places["table 0"])
+    start = blob.places["weights 1"]
+    size = blob.places["requantization 1"] - start
+    blob.data[start : start + size] = bytes(size)
+    samples = [np.array([1], np.int8), np.array([1, 1], np.int8)]
+    engine.load(blob.sealed())
+    expected = run_network(read_blob(blob.sealed()).network, samples)
+    assert [result.tolist() for result in expected] == [[0, 7], [3, 3]]
+    for result, outputs in zip(engine.run(samples), expected, strict=True):
+        np.testing.assert_array_equal(result, outputs)

@@ -37,7 +37,7 @@ class WeightReader:
     blob_bytes: int
     storage: dict[int, WeightStorage] = field(default_factory=dict)
     _decoded: dict[tuple[int, int, int, int, int, int], NDArray[np.int8]] = field(default_factory=dict)
-    _sums: dict[tuple[int, int, int, int, int, int], NDArray[np.int64]] = field(default_factory=dict)
+    _sums: dict[tuple[int, ...], NDArray[np.int64]] = field(default_factory=dict)
     _numbers: dict[tuple[int, int], ChannelNumbers] = field(default_factory=dict)
     _expanded: int = 0
 
@@ -149,7 +149,7 @@ class WeightReader:
     def sums(self, record: OperatorRecord, weights: NDArray[np.int8]) -> NDArray[np.int64]:
         """The sum of each output channel's weights, which are those of `record`."""
         stored = record.weights_offset, record.weights_bits, record.code_table_offset, record.zero_runs
-        key = (*stored, len(weights), record.kernel)
+        key = (*stored, *weights.shape, record.kind, record.kernel)
         if key not in self._sums:
             self._sums[key] = weights.sum(axis=1, dtype=np.int64)
         return self._sums[key]
