@@ -19,6 +19,7 @@ from blob_builder import CodeTable, Operator, Tensor
 from host_engine import STATUS, HostEngine
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
+from smidgen.errors import BlobError
 from smidgen.huffman import build_code_table
 from smidgen.network import Kind, Network, NetworkTensor, WeightedOperator, WindowParameters
 from smidgen.plan import Plan
@@ -242,3 +243,16 @@ def test_one_stream_is_the_weights_of_two_shapes(engine: HostEngine) -> None:
     assert [result.tolist() for result in expected] == [[0, 7], [3, 3]]
     for result, outputs in zip(engine.run(samples), expected, strict=True):
         np.testing.assert_array_equal(result, outputs)
+
+
+def test_the_reader_limits_what_zeros_expand_to(engine: HostEngine) -> None:
+    """18 million zeros in 18 kB: the engine has no need to keep them."""
+    inputs, outputs = 60000, 300
+    operator = Operator(
+        b.FULLY_CONNECTED, 0, 1, weights=b.coded(b.run_code(inputs, 7) * outputs, CodeTable(1, [1, 1]), 8), kernel=1,
+        tile=1, requantization=b.channels([b.ONE], [0] * outputs),
+    )  # fmt: skip
+    data = bytes(b.build([Tensor((inputs,)), Tensor((outputs,))], [operator]).data)
+    assert engine.check(data) is None
+    with pytest.raises(BlobError, match="weights and numbers up to here expand to 18000000 bytes, the limit is"):
+        read_blob(data)

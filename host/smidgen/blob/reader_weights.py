@@ -28,9 +28,9 @@ _EXPANSION_ALLOWANCE = 16 * 2**20
 class WeightReader:
     """Reads the weights of one operator after the other; `storage` tells how each was stored.
 
-    Operators may share weights and numbers, which are then read once. Different sections that overlap could
-    make a small blob expand to any size, so all that is expanded together may not exceed what a blob without
-    overlaps can hold (8 weights in a byte), plus an allowance.
+    Operators may share weights and numbers, which are then read once. Different sections that overlap, and runs of
+    zeros, could make a small blob expand to any size, so all that is expanded together may not exceed what a blob
+    without either can hold (8 weights in a byte), plus an allowance.
     """
 
     blob: BlobBytes
@@ -135,7 +135,8 @@ class WeightReader:
         require(
             self._expanded <= limit,
             subject,
-            f"overlapping sections up to here expand to {self._expanded} bytes, the limit is {limit}",
+            f"weights and numbers up to here expand to {self._expanded} bytes, the limit is {limit}: sections overlap, "
+            "or there are too many runs of zeros",
         )
 
     def channel_numbers(self, subject: str, index: int, record: OperatorRecord, channels: int) -> ChannelNumbers:
