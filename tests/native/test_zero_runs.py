@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -23,6 +23,8 @@ from smidgen.errors import BlobError
 from smidgen.huffman import build_code_table
 from smidgen.network import Kind, Network, NetworkTensor, WeightedOperator, WindowParameters
 from smidgen.plan import Plan
+from smidgen.plan.band import Band
+from smidgen.plan.kernels import PAIRS, KernelPlan
 from smidgen.plan.planner import plan_prepared, prepare
 from smidgen.plan.weights import WeightPlan, coded_symbol_counts, decoder_scratch_bytes, symbols_to_code
 from smidgen.reference import run_network
@@ -174,6 +176,28 @@ def test_every_parameter(run: Run, parameter: int) -> None:
     run(plan_with_zero_runs(network, parameter), sample)
 
 
+@pytest.mark.parametrize("layer", ["wide pointwise", "3x3"])
+def test_any_room_for_code(run: Run, layer: str) -> None:
+    """From none to more than enough: code that does not fit ends before the gathered words."""
+    plan = plan_with_zero_runs(LAYERS[layer].network(WEIGHTS["half"]), 1)
+    network, weights = plan.network, plan.weights[0]
+    (operator,) = network.operators
+    assert isinstance(operator, WeightedOperator)
+    needed = -(-2 * operator.weights.shape[1] // 4) + Band.of(network, operator).bytes(1) // 4
+    start = -(-sum(tensor.elements for tensor in network.tensors) // 4) * 4
+    sample = np.random.default_rng(3).integers(-128, 128, network.tensors[0].shape).astype(np.int8)
+    for room in range(0, 1200, 23):
+        kernel = KernelPlan(PAIRS, 1, needed + room, weights.decoder_bytes + 4 * (needed + room), "")
+        run(
+            replace(
+                plan, kernels={0: kernel}, arena_offsets=[0, network.tensors[0].elements],
+                scratch_bytes=kernel.scratch_bytes, scratch_offsets={0: start},
+                arena_bytes=start + kernel.scratch_bytes,
+            ),
+            sample,
+        )  # fmt: skip
+
+
 def _stream(engine: HostEngine, text: str, parameter: int = 2, inputs: int = 5, outputs: int = 2) -> str | None:
     """Loads a layer whose weights are this stream; the status that refuses it. Symbols 3, -7: codes 0 and 1."""
     table = CodeTable(-7, [1, *(9 * [0]), 1])
@@ -213,6 +237,12 @@ RUN4, RUN5, RUN6 = "1100", "1101", "11100"
 )
 def test_streams(engine: HostEngine, text: str, status: str | None) -> None:
     assert _stream(engine, text) == status
+
+
+@pytest.mark.parametrize("text", ["", "0", "00", "1", RUN4, RUN5])
+def test_streams_that_end_where_the_blob_ends(engine: HostEngine, text: str) -> None:
+    """What thousands of weights would take beyond it is not read."""
+    assert _stream(engine, RUN5 + text, inputs=4000, outputs=3) == "BAD_STREAM"
 
 
 @pytest.mark.parametrize(("parameter", "status"), [(8, None), (9, "BAD_CODING"), (255, "BAD_CODING")])
@@ -256,3 +286,26 @@ def test_the_reader_limits_what_zeros_expand_to(engine: HostEngine) -> None:
     assert engine.check(data) is None
     with pytest.raises(BlobError, match="weights and numbers up to here expand to 18000000 bytes, the limit is"):
         read_blob(data)
+
+
+@pytest.mark.parametrize("how", [0, 2, 0x102])
+def test_the_decoder_of_cortex_m0plus_leaves_registers_alone(how: int) -> None:
+    """Those that a function must keep. how: plain, with zero runs, and multiplied (SMG_MULTIPLY)."""
+    pytest.importorskip("elftools", reason="the package pyelftools is not installed")
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    from benchmarks.bare_image import build_image
+    from benchmarks.cortex_m0plus import CortexM0Plus
+
+    table = CodeTable(-7, [1, *(9 * [0]), 1])
+    machine = CortexM0Plus(build_image())
+    decoder, lookup, weights = (machine.allocate(size) for size in (20, table.decoder_bytes(), 40))
+    tables, stream = machine.allocate(len(table.data())), machine.allocate(64)
+    machine.write(tables, table.data())
+    machine.write(stream, bytes(range(1, 65)))
+    machine.call("smg_decoder_open", decoder, lookup, tables)
+    machine.call("smg_decoder_start", decoder, stream)
+    kept = [0x1000 + number for number in range(4, 12)]
+    machine.registers[4:12] = kept
+    machine.call("smg_decode_thumb", decoder, weights, 40, how)
+    assert machine.registers[4:12] == kept
