@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -19,9 +19,12 @@ from blob_builder import CodeTable, Operator, Tensor
 from host_engine import STATUS, HostEngine
 from smidgen.blob.reader import read_blob
 from smidgen.blob.writer import write_blob
+from smidgen.errors import BlobError
 from smidgen.huffman import build_code_table
 from smidgen.network import Kind, Network, NetworkTensor, WeightedOperator, WindowParameters
 from smidgen.plan import Plan
+from smidgen.plan.band import Band
+from smidgen.plan.kernels import PAIRS, KernelPlan
 from smidgen.plan.planner import plan_prepared, prepare
 from smidgen.plan.weights import WeightPlan, coded_symbol_counts, decoder_scratch_bytes, symbols_to_code
 from smidgen.reference import run_network
@@ -173,6 +176,28 @@ def test_every_parameter(run: Run, parameter: int) -> None:
     run(plan_with_zero_runs(network, parameter), sample)
 
 
+@pytest.mark.parametrize("layer", ["wide pointwise", "3x3"])
+def test_any_room_for_code(run: Run, layer: str) -> None:
+    """From none to more than enough: code that does not fit ends before the gathered words."""
+    plan = plan_with_zero_runs(LAYERS[layer].network(WEIGHTS["half"]), 1)
+    network, weights = plan.network, plan.weights[0]
+    (operator,) = network.operators
+    assert isinstance(operator, WeightedOperator)
+    needed = -(-2 * operator.weights.shape[1] // 4) + Band.of(network, operator).bytes(1) // 4
+    start = -(-sum(tensor.elements for tensor in network.tensors) // 4) * 4
+    sample = np.random.default_rng(3).integers(-128, 128, network.tensors[0].shape).astype(np.int8)
+    for room in range(0, 1200, 23):
+        kernel = KernelPlan(PAIRS, 1, needed + room, weights.decoder_bytes + 4 * (needed + room), "")
+        run(
+            replace(
+                plan, kernels={0: kernel}, arena_offsets=[0, network.tensors[0].elements],
+                scratch_bytes=kernel.scratch_bytes, scratch_offsets={0: start},
+                arena_bytes=start + kernel.scratch_bytes,
+            ),
+            sample,
+        )  # fmt: skip
+
+
 def _stream(engine: HostEngine, text: str, parameter: int = 2, inputs: int = 5, outputs: int = 2) -> str | None:
     """Loads a layer whose weights are this stream; the status that refuses it. Symbols 3, -7: codes 0 and 1."""
     table = CodeTable(-7, [1, *(9 * [0]), 1])
@@ -214,6 +239,73 @@ def test_streams(engine: HostEngine, text: str, status: str | None) -> None:
     assert _stream(engine, text) == status
 
 
+@pytest.mark.parametrize("text", ["", "0", "00", "1", RUN4, RUN5])
+def test_streams_that_end_where_the_blob_ends(engine: HostEngine, text: str) -> None:
+    """What thousands of weights would take beyond it is not read."""
+    assert _stream(engine, RUN5 + text, inputs=4000, outputs=3) == "BAD_STREAM"
+
+
 @pytest.mark.parametrize(("parameter", "status"), [(8, None), (9, "BAD_CODING"), (255, "BAD_CODING")])
 def test_parameter(engine: HostEngine, parameter: int, status: str | None) -> None:
     assert _stream(engine, b.run_code(5, 7) * 2, parameter) == status
+
+
+def test_one_stream_is_the_weights_of_two_shapes(engine: HostEngine) -> None:
+    """0 [3], 2 or 0 [7] if a channel has one weight; 1 [3], 1 [3] if it has two. The reader keeps them apart."""
+    table = CodeTable(3, [1, 0, 0, 0, 2, 0, 2])  # 3: 0, 7: 10, 9: 11
+    tensors = [Tensor((1,), zero_point=5), Tensor((2,), zero_point=5), Tensor((2,)), Tensor((2,))]
+    operators = [
+        Operator(
+            b.FULLY_CONNECTED, inputs, inputs + 2, weights=b.coded("010010", table, 2), kernel=1, tile=1,
+            requantization=b.channels([b.ONE], [0, 0]),
+        )
+        for inputs in (0, 1)
+    ]  # fmt: skip
+    blob = b.build(tensors, operators, inputs=2, outputs=2)
+    blob.set_operator(1, "weights_offset", blob.places["weights 0"])
+    blob.set_operator(1, "code_table_offset", blob.places["table 0"])
+    start = blob.places["weights 1"]
+    size = blob.places["requantization 1"] - start
+    blob.data[start : start + size] = bytes(size)
+    samples = [np.array([1], np.int8), np.array([1, 1], np.int8)]
+    engine.load(blob.sealed())
+    expected = run_network(read_blob(blob.sealed()).network, samples)
+    assert [result.tolist() for result in expected] == [[0, 7], [3, 3]]
+    for result, outputs in zip(engine.run(samples), expected, strict=True):
+        np.testing.assert_array_equal(result, outputs)
+
+
+def test_the_reader_limits_what_zeros_expand_to(engine: HostEngine) -> None:
+    """18 million zeros in 18 kB: the engine has no need to keep them."""
+    inputs, outputs = 60000, 300
+    operator = Operator(
+        b.FULLY_CONNECTED, 0, 1, weights=b.coded(b.run_code(inputs, 7) * outputs, CodeTable(1, [1, 1]), 8), kernel=1,
+        tile=1, requantization=b.channels([b.ONE], [0] * outputs),
+    )  # fmt: skip
+    data = bytes(b.build([Tensor((inputs,)), Tensor((outputs,))], [operator]).data)
+    assert engine.check(data) is None
+    with pytest.raises(BlobError, match="weights and numbers up to here expand to 18000000 bytes, the limit is"):
+        read_blob(data)
+
+
+@pytest.mark.parametrize("how", [0, 2, 0x102])
+def test_the_decoder_of_cortex_m0plus_leaves_registers_alone(how: int) -> None:
+    """Those that a function must keep. how: plain, with zero runs, and multiplied (SMG_MULTIPLY)."""
+    pytest.importorskip("elftools", reason="the package pyelftools is not installed")
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    from benchmarks.bare_image import build_image
+    from benchmarks.cortex_m0plus import CortexM0Plus
+
+    table = CodeTable(-7, [1, *(9 * [0]), 1])
+    machine = CortexM0Plus(build_image())
+    decoder, lookup, weights = (machine.allocate(size) for size in (20, table.decoder_bytes(), 40))
+    tables, stream = machine.allocate(len(table.data())), machine.allocate(64)
+    machine.write(tables, table.data())
+    machine.write(stream, bytes(range(1, 65)))
+    machine.call("smg_decoder_open", decoder, lookup, tables)
+    machine.call("smg_decoder_start", decoder, stream)
+    kept = [0x1000 + number for number in range(4, 12)]
+    machine.registers[4:12] = kept
+    machine.call("smg_decode_thumb", decoder, weights, 40, how)
+    assert machine.registers[4:12] == kept

@@ -28,16 +28,16 @@ _EXPANSION_ALLOWANCE = 16 * 2**20
 class WeightReader:
     """Reads the weights of one operator after the other; `storage` tells how each was stored.
 
-    Operators may share weights and numbers, which are then read once. Different sections that overlap could
-    make a small blob expand to any size, so all that is expanded together may not exceed what a blob without
-    overlaps can hold (8 weights in a byte), plus an allowance.
+    Operators may share weights and numbers, which are then read once. Different sections that overlap, and runs of
+    zeros, could make a small blob expand to any size, so all that is expanded together may not exceed what a blob
+    without either can hold (8 weights in a byte), plus an allowance.
     """
 
     blob: BlobBytes
     blob_bytes: int
     storage: dict[int, WeightStorage] = field(default_factory=dict)
     _decoded: dict[tuple[int, int, int, int, int, int], NDArray[np.int8]] = field(default_factory=dict)
-    _sums: dict[tuple[int, int, int, int, int, int], NDArray[np.int64]] = field(default_factory=dict)
+    _sums: dict[tuple[int, ...], NDArray[np.int64]] = field(default_factory=dict)
     _numbers: dict[tuple[int, int], ChannelNumbers] = field(default_factory=dict)
     _expanded: int = 0
 
@@ -135,7 +135,8 @@ class WeightReader:
         require(
             self._expanded <= limit,
             subject,
-            f"overlapping sections up to here expand to {self._expanded} bytes, the limit is {limit}",
+            f"weights and numbers up to here expand to {self._expanded} bytes, the limit is {limit}: sections overlap, "
+            "or there are too many runs of zeros",
         )
 
     def channel_numbers(self, subject: str, index: int, record: OperatorRecord, channels: int) -> ChannelNumbers:
@@ -149,7 +150,7 @@ class WeightReader:
     def sums(self, record: OperatorRecord, weights: NDArray[np.int8]) -> NDArray[np.int64]:
         """The sum of each output channel's weights, which are those of `record`."""
         stored = record.weights_offset, record.weights_bits, record.code_table_offset, record.zero_runs
-        key = (*stored, len(weights), record.kernel)
+        key = (*stored, *weights.shape, record.kind, record.kernel)
         if key not in self._sums:
             self._sums[key] = weights.sum(axis=1, dtype=np.int64)
         return self._sums[key]
