@@ -80,6 +80,9 @@ def test_command(virtual_board: VirtualUnixBoard, dense_blob: Path, tmp_path: Pa
     assert len(record.read_text().splitlines()) == 7
     plain = CliRunner().invoke(cli, [*arguments, "--limit", "2"])
     assert plain.exit_code == 0 and "2 windows of 6 frames, 3 apart" in plain.stdout
+    np.save(tmp_path / "short.npy", np.zeros(5, np.float32))
+    short = CliRunner().invoke(cli, [*arguments, "--source", str(tmp_path / "short.npy"), "--speed", "max"])
+    assert short.exit_code == 0 and "ended after 5 frames, a window takes 6 frames of 1" in short.stderr
     refused = CliRunner().invoke(cli, [*arguments, "--window", "7"])
     assert isinstance(refused.exception, InputError)
 

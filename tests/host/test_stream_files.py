@@ -130,6 +130,9 @@ def test_what_does_not_belong_together(tmp_path: Path) -> None:
     np.save(source, np.zeros((4, 3), np.float32))
     with pytest.raises(InputError, match="has 2 channels, the source has 3"):
         collect(str(source), "a", data, rate=100)
+    for seconds in (float("nan"), float("inf"), 0.0):
+        with pytest.raises(InputError, match="more than 0 s"):
+            collect(str(source), "a", data, rate=100, seconds=seconds)
     with pytest.raises(InputError, match="a label has"):
         collect(str(source), " ", data)
     with pytest.raises(InputError, match=r"is a \.npz file"):

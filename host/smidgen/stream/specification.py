@@ -14,6 +14,7 @@ from smidgen.stream.standard_input import PipeSource
 STANDARD_INPUT = "-"
 MICROPHONE = "microphone"
 _DEFAULT_MICROPHONE_RATE = 16_000.0
+_LEAST_RATE, _LARGEST_RATE = 1e-3, 1e7
 
 
 def open_source(text: str, rate: float | None = None, encoding: str = "int16", channels: int = 1) -> Source:
@@ -21,6 +22,16 @@ def open_source(text: str, rate: float | None = None, encoding: str = "int16", c
 
     rate: samples a second, for what does not say it. encoding, channels: of standard input. Raises InputError.
     """
+    source = _open(text, rate, encoding, channels)
+    if source.rate is not None and not _LEAST_RATE <= source.rate <= _LARGEST_RATE:
+        source.close()
+        raise InputError(
+            f"{source.name}: {source.rate:g} samples a second; {_LEAST_RATE:g} to {_LARGEST_RATE:.0f} are possible"
+        )
+    return source
+
+
+def _open(text: str, rate: float | None, encoding: str, channels: int) -> Source:
     if text == STANDARD_INPUT:
         return PipeSource(sys.stdin.buffer, encoding, channels, rate)
     name, _, device = text.partition(":")

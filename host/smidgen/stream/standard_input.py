@@ -55,7 +55,8 @@ class PipeSource:
         whole = len(data) // size * size
         self._rest = data[whole:]
         samples = np.frombuffer(data[:whole], kind).reshape(-1, self.channels)
-        result: NDArray[np.float32] = samples.astype(np.float32) * np.float32(step)
+        with np.errstate(invalid="ignore"):  # `read` refuses what is not finite
+            result: NDArray[np.float32] = samples.astype(np.float32) * np.float32(step)
         return result
 
     def _some(self, count: int) -> bytes:
@@ -73,6 +74,9 @@ class PipeSource:
             self._line += 1
             text = line.decode("utf-8", "replace").strip()
             if text and not (self._line == 1 and is_heading(text)):
-                row = csv_row(text, f"standard input, line {self._line}", self.channels)
+                where = f"standard input, line {self._line}"
+                row = csv_row(text, where, None)
+                if len(row) != self.channels:
+                    raise InputError(f"{where}: {len(row)} values, not {self.channels}: --channels says how many")
                 with np.errstate(over="ignore"):
                     return np.array([row], np.float64).astype(np.float32)
