@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from smidgen.cli.app import cli
 from smidgen.errors import InputError
 from smidgen.stream import collect as collecting
 from smidgen.stream.collect import collect
@@ -119,6 +121,14 @@ def test_what_came_before_an_interruption_is_kept(
     else:
         assert collect("x", "a", data).partial
     assert [len(part) for _, part in load_dataset(data, 1, 10.0).recordings()] == [6]
+
+
+def test_collecting_from_a_file_needs_no_board(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    arguments = ["collect", "--source", str(tmp_path / "a.csv"), "--label", "a", "-o", str(tmp_path / "data.npz")]
+    done = CliRunner().invoke(cli, [*arguments, "--port", "id:none"])
+    assert done.exit_code == 0, done.output
+    assert load_dataset(tmp_path / "data.npz", 2, None).samples.tolist() == [[1, 2], [3, 4]]
 
 
 def test_what_does_not_belong_together(tmp_path: Path) -> None:
