@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from smidgen.errors import InputError
 from smidgen.stream.files import open_array, open_csv, open_wav
 from smidgen.stream.microphone import MicrophoneSource
 from smidgen.stream.source import Source
-from smidgen.stream.standard_input import PipeSource
+from smidgen.stream.standard_input import PipeSource, open_standard_input
 
 STANDARD_INPUT = "-"
 MICROPHONE = "microphone"
@@ -33,7 +32,7 @@ def open_source(text: str, rate: float | None = None, encoding: str = "int16", c
 
 def _open(text: str, rate: float | None, encoding: str, channels: int) -> Source:
     if text == STANDARD_INPUT:
-        return PipeSource(sys.stdin.buffer, encoding, channels, rate)
+        return PipeSource(open_standard_input(), encoding, channels, rate)
     name, _, device = text.partition(":")
     if name == MICROPHONE:
         return MicrophoneSource(rate or _DEFAULT_MICROPHONE_RATE, device or None)

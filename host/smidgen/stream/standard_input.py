@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import BinaryIO
 
 import numpy as np
@@ -13,6 +14,17 @@ from smidgen.stream.files import csv_row, is_heading
 ENCODINGS = {"int16": ("<i2", 1 / 32768), "float32": ("<f4", 1.0)}  # type, and value of one step
 CSV = "csv"
 _LONGEST_LINE = 65_536
+
+
+def open_standard_input() -> BinaryIO:
+    """A reader of its own: Python aborts at its end when a thread still waits in that of `sys.stdin`.
+
+    InputError if there is no standard input.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except (AttributeError, OSError, ValueError) as error:  # sys.stdin is None when it is closed
+        raise InputError("there is no standard input to read from") from error
 
 
 class PipeSource:
