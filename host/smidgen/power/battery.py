@@ -42,7 +42,7 @@ BATTERIES = {
 }
 
 _CUSTOM = re.compile(r"(?P<mah>\d+(\.\d+)?)mAh(@(?P<volts>\d+(\.\d+)?)V?)?", re.IGNORECASE)
-_SERIES = re.compile(r"(?P<count>[1-9]\d?)x(?P<name>.+)", re.IGNORECASE)
+_SERIES = re.compile(r"(?P<count>[1-9]\d?)x(?P<name>(?!\d+x).+)", re.IGNORECASE)
 _DEFAULT_VOLTS = 3.7
 _CUSTOM_USABLE, _CUSTOM_SELF_DISCHARGE = 0.8, 0.1
 
