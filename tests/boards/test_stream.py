@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +82,24 @@ def test_command(virtual_board: VirtualUnixBoard, dense_blob: Path, tmp_path: Pa
     assert len(record.read_text().splitlines()) == 7
     plain = CliRunner().invoke(cli, [*arguments, "--limit", "2"])
     assert plain.exit_code == 0 and "2 windows of 6 frames, 3 apart" in plain.stdout
+    np.save(tmp_path / "short.npy", np.zeros(5, np.float32))
+    short = CliRunner().invoke(cli, [*arguments, "--source", str(tmp_path / "short.npy"), "--speed", "max"])
+    assert short.exit_code == 0 and "ended after 5 frames, a window takes 6 frames of 1" in short.stderr
     refused = CliRunner().invoke(cli, [*arguments, "--window", "7"])
     assert isinstance(refused.exception, InputError)
+
+
+def test_standard_input_that_stays_open(virtual_board: VirtualUnixBoard, dense_blob: Path) -> None:
+    """The thread that waits for more samples does not disturb the end of the program."""
+    command = [sys.executable, "-m", "smidgen", "stream", str(dense_blob), "--source", "-", "--format", "csv"]
+    command += ["--speed", "max", "--limit", "1", "--json", "--port", virtual_board.port]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdin.write(b"1\n" * 6)
+        process.stdin.flush()
+        document = json.loads(process.stdout.read())
+        assert process.wait() == 0, process.stderr.read()
+    assert document["windows"] == 1
 
 
 def test_a_sensor_of_the_board(virtual_board: VirtualUnixBoard, dense_blob: Path) -> None:

@@ -130,6 +130,8 @@ def test_exit_codes_and_json(tmp_path: Path) -> None:
         (("blob", "sha256"), 5),
         (("counter", "hertz"), 0),
         (("counter", "hertz"), "fast"),
+        (("counter", "hertz"), 2**64),
+        (("blob", "arena_bytes"), 2**64),
         (("memory", "peak"), None),
         (("power",), {"joules_per_inference": "much"}),
     ],

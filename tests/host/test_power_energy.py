@@ -201,7 +201,7 @@ def test_batteries_by_name() -> None:
     own = parse_battery("1200mAh@3.0")
     assert (own.capacity_mah, own.volts) == (1200, 3.0)
     assert parse_battery("500mAh").volts == 3.7
-    for text in ("CR2016", "mAh", "-5mAh", "0mAh", "12mAh@900", "0xAA", "2x"):
+    for text in ("CR2016", "mAh", "-5mAh", "0mAh", "12mAh@900", "0xAA", "2x", "2x2xAA", "9x" * 1500 + "AA"):
         with pytest.raises(InputError, match="batter"):
             parse_battery(text)
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from smidgen.cli.app import cli
 from smidgen.errors import InputError
 from smidgen.stream import collect as collecting
 from smidgen.stream.collect import collect
@@ -121,6 +123,14 @@ def test_what_came_before_an_interruption_is_kept(
     assert [len(part) for _, part in load_dataset(data, 1, 10.0).recordings()] == [6]
 
 
+def test_collecting_from_a_file_needs_no_board(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    arguments = ["collect", "--source", str(tmp_path / "a.csv"), "--label", "a", "-o", str(tmp_path / "data.npz")]
+    done = CliRunner().invoke(cli, [*arguments, "--port", "id:none"])
+    assert done.exit_code == 0, done.output
+    assert load_dataset(tmp_path / "data.npz", 2, None).samples.tolist() == [[1, 2], [3, 4]]
+
+
 def test_what_does_not_belong_together(tmp_path: Path) -> None:
     source, data = tmp_path / "a.npy", tmp_path / "data.npz"
     np.save(source, np.zeros((4, 2), np.float32))
@@ -130,6 +140,9 @@ def test_what_does_not_belong_together(tmp_path: Path) -> None:
     np.save(source, np.zeros((4, 3), np.float32))
     with pytest.raises(InputError, match="has 2 channels, the source has 3"):
         collect(str(source), "a", data, rate=100)
+    for seconds in (float("nan"), float("inf"), 0.0):
+        with pytest.raises(InputError, match="more than 0 s"):
+            collect(str(source), "a", data, rate=100, seconds=seconds)
     with pytest.raises(InputError, match="a label has"):
         collect(str(source), " ", data)
     with pytest.raises(InputError, match=r"is a \.npz file"):

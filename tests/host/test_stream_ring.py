@@ -192,6 +192,11 @@ def test_plans() -> None:
     assert plan_windows((1, 128, 6), 6).hop == 64
     with pytest.raises(InputError, match=r"490 elements .* frames of 6"):
         plan_windows((1, 49, 10, 1), 6)
+    with pytest.raises(InputError, match=r"\[1, 128, 1, 6\], and frames of 3 numbers"):
+        plan_windows((1, 128, 1, 6), 3)
+    assert plan_windows((1, 768), 3).window == 256  # a flat input may be anything
+    assert plan_windows((1, 128, 2, 3), 6).window == 128
+    assert plan_windows((1, 16, 100, 1), 1).window == 1600
     with pytest.raises(InputError, match="49 frames of 10, not 50"):
         plan_windows((1, 49, 10, 1), 10, window=50)
     with pytest.raises(InputError, match="not 0"):

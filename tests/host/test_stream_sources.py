@@ -82,6 +82,11 @@ def test_standard_input(encoding: str, data: bytes, expected: list[list[float]])
     ]
 
 
+def test_lines_with_other_channels() -> None:
+    with pytest.raises(InputError, match="line 2: 3 values, not 2: --channels says how many"):
+        read_all(PipeSource(io.BytesIO(b"a,b\n1,2,3\n"), "csv", 2, None))
+
+
 def test_a_pipe_that_gives_half_samples() -> None:
     class Slow(io.BytesIO):
         def read1(self, size: int | None = -1) -> bytes:
@@ -109,6 +114,18 @@ def test_malformed_files(tmp_path: Path, name: str, content: bytes, message: str
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         open_source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), 1e-300, 0.0])
+def test_impossible_rates(tmp_path: Path, rate: float) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(4, np.float32))
+    with pytest.raises(InputError, match=r"samples a second; 0\.001 to 10000000 are possible"):
+        open_source(str(tmp_path / "a.npy"), rate=rate)
+
+
+def test_csv_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf1,2\n3,4\n")
+    assert read_all(open_source(str(tmp_path / "a.csv"))).tolist() == [[1, 2], [3, 4]]
 
 
 def test_unsuitable_wavs(tmp_path: Path) -> None:

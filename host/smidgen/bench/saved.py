@@ -13,6 +13,7 @@ from smidgen.bench.results import FORMAT
 from smidgen.errors import InputError
 
 _MISSING = object()
+_LARGEST = 2**63  # of whole numbers: larger ones are no figures of a session
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class _Reader:
             value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
         if (value is _MISSING or value is None) and default is not _MISSING:
             return default
-        if not isinstance(value, kinds):
+        if not isinstance(value, kinds) or (isinstance(value, int) and abs(value) > _LARGEST):
             raise InputError(f"{self._file} is no session's {RESULTS}: its {name} is missing or unsuitable")
         return value
 

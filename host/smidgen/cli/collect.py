@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from smidgen.cli.options import FILE, board_port_option, json_option
+from smidgen.cli.options import FILE, json_option, optional_board_port_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.stream.collect import collect as collect_samples
 from smidgen.stream.standard_input import CSV, ENCODINGS
@@ -26,7 +26,7 @@ _INTERRUPTED = 130
 )
 @click.option("--format", "encoding", type=click.Choice([*ENCODINGS, CSV]), default="int16", help="Of standard input.")
 @click.option("--channels", type=click.IntRange(1, 256), default=1, help="Of standard input.")
-@board_port_option
+@optional_board_port_option
 @json_option
 def collect(
     source: str, label: str, output: Path, seconds: float | None, samples: int | None, rate: float | None,

@@ -51,15 +51,18 @@ class BoardName(click.ParamType):  # type: ignore[type-arg]  # not generic in ol
 class PortName(click.ParamType):  # type: ignore[type-arg]
     """Anything that names a port, which becomes the port itself: see `smidgen.ports.resolve`.
 
-    with_host: 'host', this computer, stands for itself.
+    with_host: 'host', this computer, stands for itself. is_resolved: else it stays a name, for `connect`.
     """
 
     name = "port"
 
-    def __init__(self, with_host: bool = False) -> None:
+    def __init__(self, with_host: bool = False, is_resolved: bool = True) -> None:
         self._with_host = with_host
+        self._is_resolved = is_resolved
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not self._is_resolved:
+            return str(value)
         return HOST if self._with_host and value == HOST else resolve(str(value))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -97,10 +100,19 @@ def port_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def board_port_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """For commands that need a board."""
+    return _board_port(PortName())(command)
+
+
+def optional_board_port_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """For commands that only sometimes need a board, which is looked for then."""
+    return _board_port(PortName(is_resolved=False))(command)
+
+
+def _board_port(kind: PortName) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option(
-        "--port", type=PortName(), default=AUTO, show_default=True, envvar=PORT_VARIABLE, show_envvar=True,
+        "--port", type=kind, default=AUTO, show_default=True, envvar=PORT_VARIABLE, show_envvar=True,
         help=f"The board: {_PORT_KINDS}.",
-    )(command)  # fmt: skip
+    )  # fmt: skip
 
 
 def heap_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -79,7 +79,12 @@ def summary(result: StreamResult) -> str:
 
 
 def advice(result: StreamResult) -> str | None:
-    """What to do when the board did not keep up."""
+    """What to do when the board did not keep up, or there was nothing to answer."""
+    if not result.timing.answered and result.timing.frames < result.plan.window and not result.partial:
+        return (
+            f"no window: the source ended after {result.timing.frames} frames, a window takes {result.plan.window} "
+            f"frames of {result.plan.width}"
+        )
     if result.timing.keeps_up:
         return None
     return (

@@ -42,7 +42,7 @@ BATTERIES = {
 }
 
 _CUSTOM = re.compile(r"(?P<mah>\d+(\.\d+)?)mAh(@(?P<volts>\d+(\.\d+)?)V?)?", re.IGNORECASE)
-_SERIES = re.compile(r"(?P<count>[1-9]\d?)x(?P<name>.+)", re.IGNORECASE)
+_SERIES = re.compile(r"(?P<count>[1-9]\d?)x(?P<name>(?!\d+x).+)", re.IGNORECASE)
 _DEFAULT_VOLTS = 3.7
 _CUSTOM_USABLE, _CUSTOM_SELF_DISCHARGE = 0.8, 0.1
 
@@ -65,7 +65,9 @@ def parse_battery(text: str) -> Battery:
         )
     capacity, volts = float(custom["mah"]), float(custom["volts"] or _DEFAULT_VOLTS)
     if not (0 < capacity <= 1e6 and 0.5 <= volts <= 60):
-        raise InputError(f"a battery has 0 to 1000000 mAh and 0.5 to 60 V, not {capacity:g} mAh and {volts:g} V")
+        raise InputError(
+            f"a battery has more than 0, at most 1000000 mAh, and 0.5 to 60 V, not {capacity:g} mAh and {volts:g} V"
+        )
     return Battery(text, capacity, volts, _CUSTOM_USABLE, _CUSTOM_SELF_DISCHARGE)
 
 

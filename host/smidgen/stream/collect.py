@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,8 @@ def collect(
         raise InputError("a label has at least one character")
     with _opened(source, port, rate, encoding, channels) as opened:
         if samples is None and seconds is not None:
+            if not 0 < seconds < math.inf:
+                raise InputError(f"a recording lasts more than 0 s, and not for ever, not {seconds:g} s")
             if opened.rate is None:
                 raise InputError(f"{opened.name} does not say how many samples a second it has: give --rate")
             samples = max(1, round(seconds * opened.rate))

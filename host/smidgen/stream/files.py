@@ -41,7 +41,7 @@ def open_wav(path: Path) -> ArraySource:
 def open_csv(path: Path, rate: float | None) -> ArraySource:
     """A line for each sample, a number for each channel, separated by commas; the first line may be a heading."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     rows: list[list[float]] = []

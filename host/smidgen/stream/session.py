@@ -56,6 +56,11 @@ def plan_windows(
             f"the model's input has {elements} elements (shape {list(shape)}), which are not a whole number of "
             f"frames of {width}: does the source have the channels that the model was trained with?"
         )
+    if width > 1 and width not in _row_lengths(shape):
+        raise InputError(
+            f"the model's input has the shape {list(shape)}, and frames of {width} numbers do not fill its rows: "
+            f"does the source have the channels that the model was trained with?"
+        )
     frames = elements // width
     if window is not None and window != frames:
         raise InputError(f"the model's window has {frames} frames of {width}, not {window}: leave --window away")
@@ -63,6 +68,14 @@ def plan_windows(
     if hop < 1:
         raise InputError(f"a hop is at least one frame, not {hop}")
     return WindowPlan(width, frames, hop, frames + queue * hop)
+
+
+def _row_lengths(shape: Sequence[int]) -> set[int]:
+    """Elements that belong to one instant, if a tensor of this shape has time before all else; any, if it is flat."""
+    dimensions = [dimension for dimension in shape if dimension > 1]
+    if len(dimensions) < 2:
+        return set(range(1, prod(dimensions) + 1))
+    return {prod(dimensions[start:]) for start in range(len(dimensions))}
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from smidgen.errors import InputError
 from smidgen.stream.files import open_array, open_csv, open_wav
 from smidgen.stream.microphone import MicrophoneSource
 from smidgen.stream.source import Source
-from smidgen.stream.standard_input import PipeSource
+from smidgen.stream.standard_input import PipeSource, open_standard_input
 
 STANDARD_INPUT = "-"
 MICROPHONE = "microphone"
 _DEFAULT_MICROPHONE_RATE = 16_000.0
+_LEAST_RATE, _LARGEST_RATE = 1e-3, 1e7
 
 
 def open_source(text: str, rate: float | None = None, encoding: str = "int16", channels: int = 1) -> Source:
@@ -21,8 +21,18 @@ def open_source(text: str, rate: float | None = None, encoding: str = "int16", c
 
     rate: samples a second, for what does not say it. encoding, channels: of standard input. Raises InputError.
     """
+    source = _open(text, rate, encoding, channels)
+    if source.rate is not None and not _LEAST_RATE <= source.rate <= _LARGEST_RATE:
+        source.close()
+        raise InputError(
+            f"{source.name}: {source.rate:g} samples a second; {_LEAST_RATE:g} to {_LARGEST_RATE:.0f} are possible"
+        )
+    return source
+
+
+def _open(text: str, rate: float | None, encoding: str, channels: int) -> Source:
     if text == STANDARD_INPUT:
-        return PipeSource(sys.stdin.buffer, encoding, channels, rate)
+        return PipeSource(open_standard_input(), encoding, channels, rate)
     name, _, device = text.partition(":")
     if name == MICROPHONE:
         return MicrophoneSource(rate or _DEFAULT_MICROPHONE_RATE, device or None)

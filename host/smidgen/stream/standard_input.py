@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import BinaryIO
 
 import numpy as np
@@ -13,6 +14,17 @@ from smidgen.stream.files import csv_row, is_heading
 ENCODINGS = {"int16": ("<i2", 1 / 32768), "float32": ("<f4", 1.0)}  # type, and value of one step
 CSV = "csv"
 _LONGEST_LINE = 65_536
+
+
+def open_standard_input() -> BinaryIO:
+    """A reader of its own: Python aborts at its end when a thread still waits in that of `sys.stdin`.
+
+    InputError if there is no standard input.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except (AttributeError, OSError, ValueError) as error:  # sys.stdin is None when it is closed
+        raise InputError("there is no standard input to read from") from error
 
 
 class PipeSource:
@@ -55,7 +67,8 @@ class PipeSource:
         whole = len(data) // size * size
         self._rest = data[whole:]
         samples = np.frombuffer(data[:whole], kind).reshape(-1, self.channels)
-        result: NDArray[np.float32] = samples.astype(np.float32) * np.float32(step)
+        with np.errstate(invalid="ignore"):  # `read` refuses what is not finite
+            result: NDArray[np.float32] = samples.astype(np.float32) * np.float32(step)
         return result
 
     def _some(self, count: int) -> bytes:
@@ -73,6 +86,9 @@ class PipeSource:
             self._line += 1
             text = line.decode("utf-8", "replace").strip()
             if text and not (self._line == 1 and is_heading(text)):
-                row = csv_row(text, f"standard input, line {self._line}", self.channels)
+                where = f"standard input, line {self._line}"
+                row = csv_row(text, where, None)
+                if len(row) != self.channels:
+                    raise InputError(f"{where}: {len(row)} values, not {self.channels}: --channels says how many")
                 with np.errstate(over="ignore"):
                     return np.array([row], np.float64).astype(np.float32)
