@@ -215,6 +215,19 @@ def test_data_is_checked(tmp_path: Path) -> None:
             run_recipe(read_config(path), tmp_path / "run")
 
 
+def test_a_file_changed_within_a_second_is_run_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = write_recipe(tmp_path)
+    code = tmp_path / "waves.py"
+    original = code.read_text()
+    for wrong, message in (("x[:180] / 0, y", "not finite"), ("x[180:, :1], y", "training inputs are")):
+        right = {"x[:180] / 0, y": "x[:180], y", "x[180:, :1], y": "x[180:], y"}[wrong]
+        code.write_text(original.replace(right, wrong, 1))
+        os.utime(code, (1_700_000_000, 1_700_000_000))  # of the same size, too
+        with pytest.raises(InputError, match=message):
+            run_recipe(read_config(path), tmp_path / "run")
+
+
 def test_training_without_torch_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from click.testing import CliRunner
 
