@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: E402, N812
 from torch import nn  # noqa: E402
 
 from smidgen.blob.reader import read_blob  # noqa: E402
-from smidgen.errors import InputError  # noqa: E402
+from smidgen.errors import InputError, ModelError  # noqa: E402
 from smidgen.formats.torch_reader import from_torch  # noqa: E402
 from smidgen.huffman import entropy_bits, symbol_counts  # noqa: E402
 from smidgen.network import WeightedOperator  # noqa: E402
@@ -33,6 +33,7 @@ from smidgen.train import (  # noqa: E402
     whole_channels,
 )
 from smidgen.train.clustering import shared_values  # noqa: E402
+from smidgen.train.followers import channel_followers  # noqa: E402
 from smidgen.train.pruning import cubic_sparsity  # noqa: E402
 
 
@@ -134,6 +135,82 @@ def test_pruned_channels_leave_the_blob() -> None:
     packed = read_blob(pack_graph(from_torch(quantized, X[:1]))).network
     channels = [operator.channels for operator in packed.operators if isinstance(operator, WeightedOperator)]
     assert 8 < channels[2] <= 16 and channels[3] == 5  # one of those left may be constant for another reason
+
+
+def normalised_network() -> nn.Sequential:
+    """With batch normalisation whose statistics and parameters are of any values."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 16, 3, groups=16, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU6(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 5),
+    )  # fmt: skip
+    for part in module:
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1, 0.2)
+            nn.init.normal_(part.bias, 0.2, 0.2)
+    return module
+
+
+def test_a_pruned_channel_is_zero_until_channels_are_mixed() -> None:
+    """Through batch normalisation in training, which makes anything of a channel that is nearly constant, and behind it."""
+    module = normalised_network()
+    pruning = Pruning(module, 0.5, 1, whole_channels)
+    optimizer = torch.optim.AdamW(module.parameters(), 0.01)
+    for _ in range(5):
+        optimizer.zero_grad()
+        module(X).square().mean().backward()
+        optimizer.step()
+        pruning.step()
+    module.eval()
+    gone = ~pruning.kept["0"]
+    assert gone.sum() == 8
+    for layers in (3, 6):
+        channels = module[:layers](X)
+        assert (channels[:, gone] == 0).all() and (channels[:, ~gone] != 0).any(dim=(0, 2, 3)).all()
+    quantized = prepare_qat(module, X[:1])
+    calibrate(quantized, [X])
+    packed = read_blob(pack_graph(from_torch(quantized, X[:1]))).network
+    assert [operator.channels for operator in packed.operators if isinstance(operator, WeightedOperator)] == [
+        8,
+        8,
+        16,
+        5,
+    ]
+    classes = module(X).argmax(1) == quantized(X).argmax(1)
+    assert classes.float().mean() > 0.8
+
+
+def test_followers_end_where_an_output_is_used_twice() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+            self.depthwise, self.second = nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.Conv2d(4, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = F.relu(self.norm(self.first(x)))
+            return x + self.second(self.depthwise(x))
+
+    module = Residual()
+    assert channel_followers(module, ["first", "second"]) == {"first": [module.norm], "second": []}
+    module.norm = nn.Identity()
+    assert channel_followers(module, ["first"]) == {"first": []}
+
+
+def test_channels_of_a_module_that_cannot_be_traced() -> None:
+    class Any(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(self.layer(x)) if x.sum() > 0 else x
+
+    with pytest.raises(ModelError, match="cannot trace the module .* prune single weights or blocks"):
+        Pruning(Any(), 0.5, 1, whole_channels, layers=["layer"])
+    Pruning(Any(), 0.5, 1)
 
 
 def test_pruning_goes_on_from_its_state() -> None:

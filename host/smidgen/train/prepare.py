@@ -103,6 +103,7 @@ def _fold_batch_norm(traced: fx.GraphModule) -> None:
         traced.set_submodule(str(before.target), fuse(layer, normal))
         node.replace_all_uses_with(before)
         traced.graph.erase_node(node)
+    traced.delete_all_unused_submodules()
 
 
 class _Preparation:

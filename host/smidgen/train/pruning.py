@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from smidgen.errors import InputError
+from smidgen.train.followers import Follower, channel_followers
 
 Layer = nn.Conv1d | nn.Conv2d | nn.Linear
 Structure = Callable[[torch.Tensor], torch.Tensor]  # weights -> number of the group of each weight, same shape
@@ -20,7 +21,11 @@ def single_weights(weights: torch.Tensor) -> torch.Tensor:
 
 
 def whole_channels(weights: torch.Tensor) -> torch.Tensor:
-    """All weights of an output channel. A channel without weights and bias is constant: the packager removes it."""
+    """All weights of an output channel. A channel without weights and bias is constant: the packager removes it.
+
+    Where a fraction s of the channels of all layers is gone, 1 - (1 - s)^2 of the weights between them are: 80 % for
+    s = 0.55.
+    """
     shape = (-1, *[1] * (weights.ndim - 1))
     return torch.arange(weights.shape[0]).reshape(shape).expand(weights.shape)
 
@@ -70,8 +75,9 @@ class Pruning:
     sparsity: the fraction of each layer's groups that is zero in the end, 0 .. 1, after `steps` calls; from then on
     it stays. structure: `single_weights`, `whole_channels` or `blocks(outputs, inputs)`. layers: names of layers, as
     `prunable_layers` has them; without, all of those with at least `smallest` weights. Weights once removed do not come
-    back. With `whole_channels` the biases go too, and the last layer, whose channels are the classes, is left out
-    unless it is named.
+    back. With `whole_channels` the biases go too, and the channel's part of the batch normalisation and the depthwise
+    convolution that follow, so that it is zero until channels are mixed; and the last layer, whose channels are the
+    classes, is left out unless it is named. Raises ModelError where torch.fx cannot find what follows.
     """
 
     def __init__(
@@ -100,6 +106,9 @@ class Pruning:
         self.layers = found
         self.groups = {name: structure(layer.weight) for name, layer in found.items()}
         self.kept = {name: torch.ones(int(group.max()) + 1, dtype=torch.bool) for name, group in self.groups.items()}
+        self.followers: dict[str, list[Follower]] = {}
+        if structure is whole_channels:
+            self.followers = channel_followers(module, found)
         self.done = 0
 
     @torch.no_grad()
@@ -117,8 +126,9 @@ class Pruning:
         """Put zeros where weights have been removed."""
         for name, layer in self.layers.items():
             layer.weight.mul_(self.kept[name][self.groups[name]])
-            if self.structure is whole_channels and layer.bias is not None:
-                layer.bias.mul_(self.kept[name])
+            if self.structure is whole_channels:
+                for part in (layer, *self.followers[name]):
+                    self._clear_channels(part, self.kept[name])
 
     def state_dict(self) -> dict[str, object]:
         """What has to be kept to go on later."""
@@ -130,6 +140,11 @@ class Pruning:
         if not isinstance(done, int) or not isinstance(kept, dict) or set(kept) != set(self.kept):
             raise InputError("this is the state of a pruning of other layers")
         self.done, self.kept = done, dict(kept)
+
+    def _clear_channels(self, part: Layer | Follower, kept: torch.Tensor) -> None:
+        for parameter in (part.weight, part.bias):
+            if parameter is not None:
+                parameter.mul_(kept.reshape(-1, *[1] * (parameter.ndim - 1)))
 
     def _choose(self, weights: torch.Tensor, groups: torch.Tensor, kept: torch.Tensor, sparsity: float) -> torch.Tensor:
         """The groups that stay: all but the fraction with the smallest mean square."""

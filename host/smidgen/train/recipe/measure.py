@@ -32,7 +32,7 @@ _COMPARED_SAMPLES = 16  # test inputs with which the blob is compared with the m
 class Row:
     """One step of a recipe. accuracy: of the test samples, 0 .. 1. Bytes; cycles of an RP2040 by the cost model.
 
-    zeros: fraction of the packed weights that are 0; channels that were removed do not count. Where a figure has no
+    zeros: fraction of the float network's weights that are 0 or were removed with a channel. Where a figure has no
     meaning for a float network it is None.
     """
 
@@ -49,11 +49,16 @@ class Row:
         return asdict(self)
 
 
+def count_weights(module: nn.Module) -> int:
+    """Of convolutions and dense layers, without biases."""
+    return sum(part.weight.numel() for part in module.modules() if isinstance(part, Layer))
+
+
 def measure_float(name: str, module: nn.Module, data: Data) -> Row:
     """The float network: its bytes are four for every weight and bias; those of batch normalisation do not count."""
     layers = [part for part in module.modules() if isinstance(part, Layer)]
     normal = [part for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
-    weights = sum(layer.weight.numel() for layer in layers)
+    weights = count_weights(module)
     biases = sum(layer.bias.numel() for layer in layers if layer.bias is not None)
     biases += sum(part.num_features for part in normal)  # folded into layers that had none
     return Row(name, accuracy(module, data.test_x, data.test_y), 4 * (weights + biases), 32.0, None, None, None)
@@ -67,16 +72,19 @@ def pack_module(module: nn.Module, data: Data, optimize: Goal, metadata: dict[st
     return packed, blob
 
 
-def measure_blob(name: str, module: nn.Module, blob: Blob, data: Data) -> Row:
-    """The network as it is on a board. The module says how good it is, because it gives the same integers, faster."""
+def measure_blob(name: str, module: nn.Module, blob: Blob, data: Data, weights: int) -> Row:
+    """The network as it is on a board. The module says how good it is, because it gives the same integers, faster.
+
+    weights: how many the float network has.
+    """
     report = report_blob(blob)
-    weights = [operator.weights for operator in blob.network.operators if isinstance(operator, WeightedOperator)]
+    packed = [operator.weights for operator in blob.network.operators if isinstance(operator, WeightedOperator)]
     return Row(
         name=name,
         accuracy=accuracy(module, data.test_x, data.test_y),
         bytes=blob.blob_bytes,
         bits_per_weight=report.bits_per_weight,
-        zeros=sum(int(np.count_nonzero(part == 0)) for part in weights) / sum(part.size for part in weights),
+        zeros=1 - sum(int(np.count_nonzero(part)) for part in packed) / weights,
         cycles=round(cost_model().inference(blob.network, blob_executions(blob))),
         arena_bytes=blob.arena_bytes,
     )

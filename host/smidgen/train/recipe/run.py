@@ -28,7 +28,7 @@ from smidgen.train.pruning import Pruning, Structure, blocks, single_weights, wh
 from smidgen.train.recipe.checkpoint import CURRENT, Checkpoints
 from smidgen.train.recipe.config import Config, Network, Prune, Stage
 from smidgen.train.recipe.data import Data, load_data, load_function
-from smidgen.train.recipe.measure import Row, measure_blob, measure_float, pack_module
+from smidgen.train.recipe.measure import Row, count_weights, measure_blob, measure_float, pack_module
 from smidgen.train.recipe.training import Loss, Options, Training
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -97,6 +97,7 @@ class _Run:
         self.epochs: list[dict[str, Any]] = []
         self.rows: list[Row] = []
         self.model = b""
+        self.weights = 0  # of the float network
 
     def run(self) -> RunRecord:
         config = self.config
@@ -202,6 +203,7 @@ class _Run:
         return max(1, stage.epochs * -(-len(self.data.train_x) // self.config.batch) * 2 // 3)
 
     def _measure_float(self, name: str, module: nn.Module) -> None:
+        self.weights = count_weights(module)
         self.rows.append(measure_float(name, module, self.data))
 
     def _measure_float_as_int8(self, name: str, module: nn.Module) -> None:
@@ -211,7 +213,7 @@ class _Run:
         self._tell(f"measuring {name}", 0, 1)
         metadata = {"name": self.config.name, "labels": list(self.data.labels)}
         self.model, blob = pack_module(module, self.data, self.config.optimize, metadata)
-        self.rows.append(measure_blob(name, module, blob, self.data))
+        self.rows.append(measure_blob(name, module, blob, self.data, self.weights))
         self._tell(f"measuring {name}", 1, 1)
 
     def _finish(self) -> RunRecord:
