@@ -162,27 +162,20 @@ def _pruned_model(name: str, together: int | None, share: float) -> Graph:
 def _table(rows: list[Row]) -> Table:
     table = Table(title="Zeros among the weights, bare, Cortex-M0+ cycles")
     table.add_column("layer or network", no_wrap=True)
-    for column in (
-        "zeros",
-        "cycles",
-        "times faster",
-        "pointwise",
-        "blob",
-        "arena",
-        "bits per weight",
-        "plain Huffman",
-        "entropy",
-    ):
+    sizes = "blob", "arena", "bits per weight", "plain Huffman", "entropy"
+    for column in ("zeros", "cycles", "times faster", "pointwise", *sizes):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
-            row.name, f"{row.zeros:.0%}", f"{row.cycles:,}", f"{row.times_faster:.2f}", _range(row.pointwise), f"{row.blob_bytes:,}",
-            f"{row.arena_bytes:,}", f"{row.bits:.2f}", f"{row.plain_bits:.2f}", f"{row.entropy:.2f}",
+            row.name, f"{row.zeros:.0%}", f"{row.cycles:,}", f"{row.times_faster:.2f}", _range(row.pointwise),
+            f"{row.blob_bytes:,}", f"{row.arena_bytes:,}", f"{row.bits:.2f}", f"{row.plain_bits:.2f}",
+            f"{row.entropy:.2f}",
         )  # fmt: skip
     return table
 
 
 def _range(values: list[float]) -> str:
+    """From the least to the greatest."""
     if not values:
         return "-"
     ends = sorted({f"{min(values):.2f}", f"{max(values):.2f}"}, key=float)

@@ -154,7 +154,7 @@ def normalised_network() -> nn.Sequential:
 
 
 def test_a_pruned_channel_is_zero_until_channels_are_mixed() -> None:
-    """Through batch normalisation in training, which makes anything of a channel that is nearly constant, and behind it."""
+    """Also through batch normalisation, which makes anything of a channel that is nearly constant."""
     module = normalised_network()
     pruning = Pruning(module, 0.5, 1, whole_channels)
     optimizer = torch.optim.AdamW(module.parameters(), 0.01)
@@ -167,17 +167,13 @@ def test_a_pruned_channel_is_zero_until_channels_are_mixed() -> None:
     gone = ~pruning.kept["0"]
     assert gone.sum() == 8
     for layers in (3, 6):
-        channels = module[:layers](X)
-        assert (channels[:, gone] == 0).all() and (channels[:, ~gone] != 0).any(dim=(0, 2, 3)).all()
+        values = module[:layers](X)
+        assert (values[:, gone] == 0).all() and (values[:, ~gone] != 0).any(dim=(0, 2, 3)).all()
     quantized = prepare_qat(module, X[:1])
     calibrate(quantized, [X])
     packed = read_blob(pack_graph(from_torch(quantized, X[:1]))).network
-    assert [operator.channels for operator in packed.operators if isinstance(operator, WeightedOperator)] == [
-        8,
-        8,
-        16,
-        5,
-    ]
+    channels = [operator.channels for operator in packed.operators if isinstance(operator, WeightedOperator)]
+    assert channels == [8, 8, 16, 5]
     classes = module(X).argmax(1) == quantized(X).argmax(1)
     assert classes.float().mean() > 0.8
 
@@ -208,7 +204,7 @@ def test_channels_of_a_module_that_cannot_be_traced() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.norm(self.layer(x)) if x.sum() > 0 else x
 
-    with pytest.raises(ModelError, match="cannot trace the module .* prune single weights or blocks"):
+    with pytest.raises(ModelError, match=r"cannot trace the module .* prune single weights or blocks"):
         Pruning(Any(), 0.5, 1, whole_channels, layers=["layer"])
     Pruning(Any(), 0.5, 1)
 
