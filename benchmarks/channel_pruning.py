@@ -55,6 +55,11 @@ def prune_channels(graph: Graph, share: float) -> Graph:
     return graph
 
 
+def has_inner_channels(graph: Graph) -> bool:
+    """Whether there are channels between two layers, which are all that `prune_channels` removes."""
+    return any(group.prunable for group in _groups(graph).values())
+
+
 def _mixing(graph: Graph) -> Iterator[Weighted]:
     return (operator for operator in graph.operators if isinstance(operator, Conv2D | FullyConnected))
 

@@ -25,7 +25,7 @@ from functools import partial
 import numpy as np
 from benchmarks.bare import BareEngine, WrongResult
 from benchmarks.bare_image import BuildError, build_image
-from benchmarks.channel_pruning import prune_channels
+from benchmarks.channel_pruning import has_inner_channels, prune_channels
 from benchmarks.cortex_m0plus import MachineError
 from benchmarks.measure import ModelCycles, measure
 from benchmarks.models import FILES, OWN, BenchmarkModel, model_graph
@@ -141,7 +141,11 @@ def _rows(arguments: argparse.Namespace, engine: BareEngine) -> Iterator[Row]:
         if arguments.layer in name if arguments.layer is not None else not (arguments.model or arguments.channels):
             yield from _measured(engine, name, partial(_pruned_layer, name, arguments.together), goal)
     for name in arguments.model or (NETWORKS if arguments.layer is None else ()):
-        if model_graph(name) is None:
+        graph = model_graph(name)
+        if graph is not None and arguments.channels and not has_inner_channels(graph):
+            sys.stderr.write(f"{name}: skipped, it has no channels between two layers that mix channels\n")
+            continue
+        if graph is None:
             sys.stderr.write(f"{name}: skipped, the folder of reference models is not here; set SMIDGEN_MODELS to it\n")
             continue
         together = None if arguments.channels else arguments.together
