@@ -35,7 +35,8 @@ def prune_channels(graph: Graph, share: float) -> Graph:
     """Sets the weights of channels to zero, in place, the same fraction of the channels of all layers but the last.
 
     With a channel its weights in the layers that read it are gone, and its bias. The fraction is the least one with
-    which at least `share` of the weights of CONV_2D and FULLY_CONNECTED are zero.
+    which at least `share` of the weights of CONV_2D and FULLY_CONNECTED belong to removed channels. Returns `graph`.
+    Raises ValueError where so many do not belong to channels between two layers.
     """
     groups = _groups(graph)
     for fraction in np.arange(0, 1, 1 / 128):
@@ -43,6 +44,8 @@ def prune_channels(graph: Graph, share: float) -> Graph:
         masks = {layer.weights: _mask(graph, layer, kept) for layer in _mixing(graph)}
         if sum(np.count_nonzero(~mask) for mask in masks.values()) >= share * sum(mask.size for mask in masks.values()):
             break
+    else:
+        raise ValueError(f"{share:.0%} of the weights of {graph.name} do not belong to channels between two layers")
     for layer in graph.operators:
         if isinstance(layer, DepthwiseConv2D):
             masks[layer.weights] = np.broadcast_to(kept[layer.output], graph.tensors[layer.weights].shape)

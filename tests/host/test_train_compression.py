@@ -32,8 +32,8 @@ from smidgen.train import (  # noqa: E402
     weight_bits,
     whole_channels,
 )
+from smidgen.train.channel_flow import ChannelFlow, Follower  # noqa: E402
 from smidgen.train.clustering import shared_values  # noqa: E402
-from smidgen.train.followers import channel_followers  # noqa: E402
 from smidgen.train.pruning import cubic_sparsity  # noqa: E402
 
 
@@ -178,21 +178,67 @@ def test_a_pruned_channel_is_zero_until_channels_are_mixed() -> None:
     assert classes.float().mean() > 0.8
 
 
-def test_followers_end_where_an_output_is_used_twice() -> None:
-    class Residual(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.norm = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
-            self.depthwise, self.second = nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.Conv2d(4, 4, 1)
+class Branches(nn.Module):
+    """The head is defined first; one output goes to two places, and its depthwise layer has two channels for each."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.head = nn.Linear(12, 5)
+        self.first, self.norm = nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8, affine=False)
+        self.depthwise, self.second = nn.Conv2d(8, 16, 3, padding=1, groups=8), nn.Conv2d(16, 8, 1)
+        self.third, self.shared = nn.Conv2d(8, 12, 3), nn.BatchNorm2d(12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.hardtanh(F.relu(self.norm(self.first(x))), 0, 6)
+        x = x + self.second(self.depthwise(x))
+        x = self.shared(self.third(F.max_pool2d(x, 2)))
+        return self.head(torch.relu(self.shared(x)).mean((2, 3)))
+
+
+def test_where_channels_go() -> None:
+    module = Branches()
+    flow = ChannelFlow(module)
+    assert flow.final_layers(list(prunable_layers(module))) == {"head"}
+    assert flow.followers("first") == [Follower(module.norm, 1)]  # F.hardtanh may be of any limits
+    assert flow.followers("second") == flow.followers("third") == []  # a sum; a normalisation that is called twice
+
+
+def test_a_depthwise_layer_with_several_outputs_for_an_input() -> None:
+    class Ending(Branches):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = F.relu(self.norm(self.first(x)))
-            return x + self.second(self.depthwise(x))
+            return self.depthwise(self.norm(self.first(x)))
 
-    module = Residual()
-    assert channel_followers(module, ["first", "second"]) == {"first": [module.norm], "second": []}
-    module.norm = nn.Identity()
-    assert channel_followers(module, ["first"]) == {"first": []}
+    module = Ending()
+    flow = ChannelFlow(module)
+    assert flow.followers("first") == [Follower(module.norm, 1), Follower(module.depthwise, 2)]
+    assert flow.final_layers(["first", "second"]) == {"first"}
+    pruning = Pruning(module, 0.5, 1, whole_channels, layers=["first"])
+    pruning.step()
+    gone = ~pruning.kept["first"].repeat_interleave(2)
+    assert (module(X)[:, gone] == 0).all() and (module(X)[:, ~gone] != 0).all()
+
+
+def test_the_layer_of_the_classes_is_left_out_wherever_it_is_defined() -> None:
+    module = Branches()
+    pruning = Pruning(module, 0.97, 1, whole_channels)
+    pruning.step()
+    assert (module.head.weight != 0).all()
+    assert [int(kept.sum()) for kept in pruning.kept.values()] == [1, 1, 1]  # of each layer one channel stays
+    module(X)
+    pruning.apply()
+    module.eval()
+    assert (module.norm(module.first(X))[:, ~pruning.kept["first"]] == 0).all()
+
+
+def test_depthwise_biases_go_without_batch_normalisation() -> None:
+    for module in (network(), prepared()):
+        pruning = Pruning(module, 0.5, 1, whole_channels)
+        pruning.step()
+        (first, *_), parts = pruning.kept, dict(module.named_modules())
+        depthwise = parts[first.replace("0", "2")]
+        assert isinstance(depthwise, nn.Conv2d) and depthwise.groups == 16
+        assert (depthwise.bias != 0).tolist() == pruning.kept[first].tolist()
 
 
 def test_channels_of_a_module_that_cannot_be_traced() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 import torch
 from torch import nn
 
 from smidgen.errors import InputError
-from smidgen.train.followers import Follower, channel_followers
+from smidgen.train.channel_flow import ChannelFlow, Follower
 
 Layer = nn.Conv1d | nn.Conv2d | nn.Linear
 Structure = Callable[[torch.Tensor], torch.Tensor]  # weights -> number of the group of each weight, same shape
@@ -75,9 +75,10 @@ class Pruning:
     sparsity: the fraction of each layer's groups that is zero in the end, 0 .. 1, after `steps` calls; from then on
     it stays. structure: `single_weights`, `whole_channels` or `blocks(outputs, inputs)`. layers: names of layers, as
     `prunable_layers` has them; without, all of those with at least `smallest` weights. Weights once removed do not come
-    back. With `whole_channels` the biases go too, and the channel's part of the batch normalisation and the depthwise
-    convolution that follow, so that it is zero until channels are mixed; and the last layer, whose channels are the
-    classes, is left out unless it is named. Raises ModelError where torch.fx cannot find what follows.
+    back, and one group of a layer always stays. With `whole_channels` the biases go too, and the channel's part of
+    batch normalisation and depthwise convolutions that follow, so that it is zero until channels are mixed; layers
+    whose channels are those of an output, such as the classes, are left out unless they are named. Raises ModelError
+    where torch.fx cannot find what follows.
     """
 
     def __init__(
@@ -98,17 +99,17 @@ class Pruning:
                 raise InputError(f"there is no layer {unknown[0]!r} to prune; there are: {', '.join(found)}")
             found = {name: found[name] for name in layers}
         else:
-            last = list(found)[-1:] if structure is whole_channels else []
-            found = {
-                name: layer for name, layer in found.items() if layer.weight.numel() >= smallest and name not in last
-            }
+            found = {name: layer for name, layer in found.items() if layer.weight.numel() >= smallest}
+        self.followers: dict[str, list[Follower]] = {}
+        if structure is whole_channels:
+            flow = ChannelFlow(module)
+            final = set() if layers is not None else flow.final_layers(list(prunable_layers(module)))
+            found = {name: layer for name, layer in found.items() if name not in final}
+            self.followers = {name: flow.followers(name) for name in found}
         self.sparsity, self.steps, self.structure = sparsity, steps, structure
         self.layers = found
         self.groups = {name: structure(layer.weight) for name, layer in found.items()}
         self.kept = {name: torch.ones(int(group.max()) + 1, dtype=torch.bool) for name, group in self.groups.items()}
-        self.followers: dict[str, list[Follower]] = {}
-        if structure is whole_channels:
-            self.followers = channel_followers(module, found)
         self.done = 0
 
     @torch.no_grad()
@@ -127,8 +128,11 @@ class Pruning:
         for name, layer in self.layers.items():
             layer.weight.mul_(self.kept[name][self.groups[name]])
             if self.structure is whole_channels:
-                for part in (layer, *self.followers[name]):
-                    self._clear_channels(part, self.kept[name])
+                self._clear_channels([layer.bias], self.kept[name])
+                for follower in self.followers[name]:
+                    part = follower.part
+                    tensors = [part.weight, part.bias, getattr(part, "running_mean", None)]
+                    self._clear_channels(tensors, self.kept[name].repeat_interleave(follower.repeat))
 
     def state_dict(self) -> dict[str, object]:
         """What has to be kept to go on later."""
@@ -141,10 +145,10 @@ class Pruning:
             raise InputError("this is the state of a pruning of other layers")
         self.done, self.kept = done, dict(kept)
 
-    def _clear_channels(self, part: Layer | Follower, kept: torch.Tensor) -> None:
-        for parameter in (part.weight, part.bias):
-            if parameter is not None:
-                parameter.mul_(kept.reshape(-1, *[1] * (parameter.ndim - 1)))
+    def _clear_channels(self, tensors: Iterable[torch.Tensor | None], kept: torch.Tensor) -> None:
+        for tensor in tensors:
+            if tensor is not None:
+                tensor.mul_(kept.reshape(-1, *[1] * (tensor.ndim - 1)))
 
     def _choose(self, weights: torch.Tensor, groups: torch.Tensor, kept: torch.Tensor, sparsity: float) -> torch.Tensor:
         """The groups that stay: all but the fraction with the smallest mean square."""
@@ -152,7 +156,7 @@ class Pruning:
         sums = torch.zeros(len(kept), dtype=torch.float64)
         sums.index_add_(0, groups.flatten(), weights.flatten().double().square())
         scores = torch.where(kept, sums / sizes, -1.0)
-        removed = max(round(sparsity * len(kept)), int((~kept).sum()))
+        removed = max(min(round(sparsity * len(kept)), len(kept) - 1), int((~kept).sum()))
         chosen = torch.ones_like(kept)
         chosen[torch.argsort(scores, stable=True)[:removed]] = False
         return chosen
