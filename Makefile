@@ -84,7 +84,7 @@ firmware: $(VENV)/installed $(CACHE)/board-tools-checked
 # Only speed depends on it.
 .PHONY: emulator
 emulator: $(VENV)/installed
-	@boards/build_emulator.sh $(BIN)/python || echo 'sim:pico works without it, three times slower' >&2
+	@boards/build_emulator.sh $(BIN)/python || echo 'sim:pico works without it, four times slower' >&2
 
 # BENCH: options of benchmarks.cycles, such as BENCH='--model kws --json'
 BENCH ?=
