@@ -12,6 +12,9 @@ BIN := $(VENV)/bin
 # The same sources make the same wheel.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
+# Programs that the tests start again and again would compile all modules each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 

@@ -19,9 +19,9 @@ import pytest
 
 from faulty_line import NONE, Faults, FaultyLine
 from smidgen.errors import BoardError, BoardReset
-from smidgen.link.frames import FILLING, Frame, Kind, encode_for_board
 from smidgen.link import link as link_module
 from smidgen.link import session as session_module
+from smidgen.link.frames import FILLING, Frame, Kind, encode_for_board
 from smidgen.link.link import Operation
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import VirtualUnixBoard
