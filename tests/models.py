@@ -5,10 +5,13 @@ SMIDGEN_MODELS names another folder with the same layout. Nothing in the project
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
 import pytest
+
+from smidgen.packer import Packed, pack
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("SMIDGEN_MODELS", ROOT.parent / "shared" / "models"))
@@ -28,6 +31,12 @@ INT8_MODELS = {
 def model_path(name: str) -> Path:
     """The .tflite file of a model; skips the test where it is absent."""
     return _present(FOLDER / INT8_MODELS.get(name, "mlperf-tiny") / f"{name}.tflite")
+
+
+@functools.cache
+def packed_model(name: str) -> Packed:
+    """It as `pack` makes it, packed once for all tests of this process: some take seconds."""
+    return pack(model_path(name))
 
 
 def golden_path(name: str) -> Path:
