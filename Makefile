@@ -41,10 +41,11 @@ help:
 demo: setup
 	$(BIN)/smidgen demo
 
+# Side by side, because each has parts that keep one processor busy only, or none. The longest first.
 .PHONY: test
-test: setup firmware natmod emulator
-	@boards/build_firmware.sh pico-smidgen
-	SMIDGEN_TEST_ALL_BOARDS=1 $(BIN)/python -m pytest -n $(JOBS) -rs
+test: setup $(CACHE)/board-tools-checked
+	@printf '%s\n' firmware-for-tests emulator natmod | xargs -P $(JOBS) -n 1 $(MAKE) --no-print-directory
+	SMIDGEN_TEST_ALL_BOARDS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -rs
 	@$(MAKE) --no-print-directory lint
 
 .PHONY: lint
@@ -83,6 +84,10 @@ $(CACHE)/board-tools-checked: $(CACHE)/tools-checked
 .PHONY: firmware
 firmware: $(VENV)/installed $(CACHE)/board-tools-checked
 	@boards/build_firmware.sh $(BOARD)
+
+.PHONY: firmware-for-tests
+firmware-for-tests: $(VENV)/installed $(CACHE)/board-tools-checked
+	@boards/build_firmware.sh pico cortex-m3 cortex-m4 riscv pico-smidgen
 
 # Only speed depends on it.
 .PHONY: emulator
