@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from smidgen.packer import Packed, pack
+from smidgen.plan.optimize import Goal
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("SMIDGEN_MODELS", ROOT.parent / "shared" / "models"))
@@ -33,10 +34,14 @@ def model_path(name: str) -> Path:
     return _present(FOLDER / INT8_MODELS.get(name, "mlperf-tiny") / f"{name}.tflite")
 
 
+def packed_model(name: str, goal: Goal = Goal.BALANCED) -> Packed:
+    """What `pack` makes of it, once for all tests of this process. BALANCED is what it makes when nobody asks."""
+    return _packed_model(name, goal)
+
+
 @functools.cache
-def packed_model(name: str) -> Packed:
-    """It as `pack` makes it, packed once for all tests of this process: some take seconds."""
-    return pack(model_path(name))
+def _packed_model(name: str, goal: Goal) -> Packed:
+    return pack(model_path(name), optimize=None if goal is Goal.BALANCED else goal)
 
 
 def golden_path(name: str) -> Path:
