@@ -12,6 +12,9 @@ BIN := $(VENV)/bin
 # The same sources make the same wheel.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
+# Programs that the tests start again and again would compile all modules each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -38,10 +41,11 @@ help:
 demo: setup
 	$(BIN)/smidgen demo
 
+# Side by side, because each has parts that keep one processor busy only, or none. The longest first.
 .PHONY: test
-test: setup firmware natmod emulator
-	@boards/build_firmware.sh pico-smidgen
-	SMIDGEN_TEST_ALL_BOARDS=1 $(BIN)/python -m pytest -n $(JOBS) -rs
+test: setup $(CACHE)/board-tools-checked
+	@printf '%s\n' firmware-for-tests emulator natmod | xargs -P $(JOBS) -n 1 $(MAKE) --no-print-directory
+	SMIDGEN_TEST_ALL_BOARDS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -rs
 	@$(MAKE) --no-print-directory lint
 
 .PHONY: lint
@@ -81,10 +85,14 @@ $(CACHE)/board-tools-checked: $(CACHE)/tools-checked
 firmware: $(VENV)/installed $(CACHE)/board-tools-checked
 	@boards/build_firmware.sh $(BOARD)
 
+.PHONY: firmware-for-tests
+firmware-for-tests: $(VENV)/installed $(CACHE)/board-tools-checked
+	@boards/build_firmware.sh pico cortex-m3 cortex-m4 riscv pico-smidgen
+
 # Only speed depends on it.
 .PHONY: emulator
 emulator: $(VENV)/installed
-	@boards/build_emulator.sh $(BIN)/python || echo 'sim:pico works without it, three times slower' >&2
+	@boards/build_emulator.sh $(BIN)/python || echo 'sim:pico works without it, four times slower' >&2
 
 # BENCH: options of benchmarks.cycles, such as BENCH='--model kws --json'
 BENCH ?=

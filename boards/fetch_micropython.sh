@@ -40,6 +40,10 @@ if [ -n "${MPY_DIR:-}" ]; then
     is_tree "$MPY_DIR" || fail "MPY_DIR=$MPY_DIR is not the top of a MicroPython source tree: py/dynruntime.mk is missing"
     tree="$(cd "$MPY_DIR" && pwd)"
 elif ! is_tree "$tree"; then
-    fetch
+    # Only one at a time: several builds may want it at once.
+    mkdir -p "$cache"
+    exec 9>"$cache/lock"
+    flock 9
+    is_tree "$tree" || fetch
 fi
 printf '%s\n' "$tree"

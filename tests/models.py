@@ -5,10 +5,14 @@ SMIDGEN_MODELS names another folder with the same layout. Nothing in the project
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
 import pytest
+
+from smidgen.packer import Packed, pack
+from smidgen.plan.optimize import Goal
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("SMIDGEN_MODELS", ROOT.parent / "shared" / "models"))
@@ -28,6 +32,16 @@ INT8_MODELS = {
 def model_path(name: str) -> Path:
     """The .tflite file of a model; skips the test where it is absent."""
     return _present(FOLDER / INT8_MODELS.get(name, "mlperf-tiny") / f"{name}.tflite")
+
+
+def packed_model(name: str, goal: Goal = Goal.BALANCED) -> Packed:
+    """What `pack` makes of it, once for all tests of this process. BALANCED is what it makes when nobody asks."""
+    return _packed_model(name, goal)
+
+
+@functools.cache
+def _packed_model(name: str, goal: Goal) -> Packed:
+    return pack(model_path(name), optimize=None if goal is Goal.BALANCED else goal)
 
 
 def golden_path(name: str) -> Path:

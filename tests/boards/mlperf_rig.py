@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from pathlib import Path
 
 import serial
 from mlperf_models import sized_blob
 
-from models import model_path
+from models import packed_model
 from smidgen.mlperf import Candidate, open_candidate
-from smidgen.packer import pack
 
 MODELS = {"kws01": "kws_ref_model", "vww01": "vww_96_int8", "ic01": "pretrainedResnet_quant", "ad01": "ad01_int8"}
 
@@ -88,15 +86,10 @@ def _lap(line: str) -> int:
     return int(line.removeprefix("m-lap-us-"))
 
 
-@functools.cache
-def _packed(name: str) -> bytes:
-    return pack(model_path(MODELS[name])).data
-
-
 def real_candidate(name: str, folder: Path) -> Candidate:
     """The reference model of a benchmark; skips the test where that is absent."""
     path = folder / f"{name}.smg"
-    path.write_bytes(_packed(name))
+    path.write_bytes(packed_model(MODELS[name]).data)
     return open_candidate(path, name)
 
 

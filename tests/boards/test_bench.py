@@ -15,6 +15,7 @@ from benchmarks import sessions as trials
 from benchmarks.power import demo_network
 
 from availability import not_available
+from command_process import run_command
 from smidgen.bench import BenchPlan, PowerPlan, bench
 from smidgen.bench import measurement as measurement_module
 from smidgen.errors import BoardError, InputError
@@ -177,17 +178,14 @@ def command(*arguments: Any) -> list[str]:
 
 
 def test_the_command(unix_port: None, dense_blob: Path, tmp_path: Path) -> None:
-    arguments = command("bench", dense_blob, "--port", "sim:unix", "-n", 5, "--json", "--profile")
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    arguments = ("bench", dense_blob, "--port", "sim:unix", "-n", 5, "--json", "--profile")
+    done = run_command(*arguments, timeout=120, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     folder = tmp_path / document["folder"]
     assert folder.parent == tmp_path / "sessions"
     assert document["latency"]["ticks"] == results(folder)["latency"]["ticks"]
-    refused = subprocess.run(
-        command("bench", dense_blob, "--port", "sim:unix", "--every", "1s"),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    refused = run_command("bench", dense_blob, "--port", "sim:unix", "--every", "1s")
     assert refused.returncode == 2
     assert "--power" in refused.stderr
 

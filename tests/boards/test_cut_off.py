@@ -66,7 +66,7 @@ def test_death_on_termination(board_name: str) -> None:
 @pytest.mark.parametrize("write", [1, 8, 60])  # the request for raw paste, the helper, the file
 @pytest.mark.parametrize("raw_paste", [True, False])
 def test_reset(board_name: str, raw_paste: bool, write: int) -> None:
-    with connect(board_name) as board:
+    with connect(board_name, timeout=4) as board:  # waited out where no code is asked for that was being sent
         relay = virtual(board)._relay
         assert relay
         relay._reset_exit_code = -signal.SIGKILL  # the relay boots the board again, as after a loss of power

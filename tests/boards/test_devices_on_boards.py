@@ -10,6 +10,7 @@ from smidgen import __version__
 from smidgen.link import natmod
 from smidgen.link.opening import PortError, Refusal
 from smidgen.link.session import connect
+from smidgen.link.transport import Patience
 from smidgen.link.virtual import VirtualUnixBoard, create_virtual_board
 from smidgen.ports import State, find_devices
 from smidgen.ports.probe import probe
@@ -71,7 +72,7 @@ def test_nobody_answers(virtual_board: VirtualUnixBoard, terminal: Terminal) -> 
     terminal.type(b"import micropython, sys\r")
     terminal.type(b"micropython.kbd_intr(-1); exec(\"print('deaf')\\nwhile True: pass\")\r", until=b"\r\ndeaf\r\n")
     terminal.serial.close()
-    assert probe(virtual_board.port, interrupt=True) is None
+    assert probe(virtual_board.port, interrupt=True, patience=Patience(silence=0.1)) is None
 
 
 def test_a_port_that_another_program_has_open(virtual_board: VirtualUnixBoard) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from availability import not_available
-from models import INT8_MODELS, golden_path, model_path
+from models import INT8_MODELS, golden_path, model_path, packed_model
 from smidgen.errors import BoardError
 from smidgen.link.session import Board, connect
 from smidgen.link.virtual import (
@@ -22,7 +21,7 @@ from smidgen.link.virtual import (
     VirtualRiscvBoard,
 )
 from smidgen.link.virtual.pico import delivered_files
-from smidgen.packer import Packed, pack
+from smidgen.packer import pack
 from smidgen.romfs import build_romfs
 from smidgen.runner import BoardRunner
 from smidgen.samples import load_golden
@@ -33,11 +32,6 @@ LARGE_HEAPS = {"person_detect": 400_000}
 QEMU_BOARDS = {board.name: board for board in (VirtualCortexM3Board, VirtualCortexM4Board, VirtualRiscvBoard)}
 LARGE_INPUTS = ("vww_96_int8", "person_detect")  # 27 kB and 9 kB, at 10 kB/s
 TOO_LARGE_FOR_A_PICO = "person_detect"  # a blob of 219 kB; the heap has 240 kB, with the module in it
-
-
-@functools.cache
-def packed_model(name: str) -> Packed:
-    return pack(model_path(name))
 
 
 @pytest.mark.usefixtures("unix_port")
@@ -112,7 +106,7 @@ def test_a_wrong_result_is_traced_to_its_operator(tmp_path: Path) -> None:
     from smidgen import verify
     from smidgen.blob.contents import Blob
 
-    packed = pack(model_path("kws_ref_model"))
+    packed = packed_model("kws_ref_model")
     blob: Blob = packed.blob
     golden = np.load(golden_path("kws_ref_model"))
     damaged = bytearray(packed.data)
@@ -132,7 +126,7 @@ def test_a_wrong_result_is_traced_to_its_operator(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unix_port")
 def test_a_model_that_does_not_fit_says_so_with_both_numbers(tmp_path: Path) -> None:
-    packed = pack(model_path("person_detect"))
+    packed = packed_model("person_detect")
     with connect("sim:unix") as board:
         board.install()
         with pytest.raises(BoardError, match=rf"{len(packed.data)} bytes.*\d+ bytes of RAM free"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from graph_builder import GraphBuilder
 
 import smidgen
+from command_process import run_command
 from smidgen import graph as g
 from smidgen.errors import BoardError
 from smidgen.link import natmod
@@ -25,9 +25,7 @@ from test_session import make_blob
 
 
 def command(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "smidgen", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
-    )
+    return run_command(*arguments)
 
 
 def test_install_and_uninstall(virtual_board: VirtualUnixBoard) -> None:

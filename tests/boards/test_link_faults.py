@@ -12,12 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from faulty_line import NONE, Faults, FaultyLine
 from smidgen.errors import BoardError, BoardReset
+from smidgen.link import link as link_module
+from smidgen.link import session as session_module
 from smidgen.link.frames import FILLING, Frame, Kind, encode_for_board
 from smidgen.link.link import Operation
 from smidgen.link.session import Board, connect
@@ -31,11 +34,16 @@ RUNS = 12
 HALF_A_FRAME = encode_for_board(Frame(Kind.LAST, Operation.PING, 0x1234, 0, b"x" * 50), 0)[:30]
 
 
+def connect_quickly(port: str) -> Board:
+    """Behind these PTYs is no slow emulator."""
+    with patch.object(session_module, "slowness_behind", lambda port: 1.0):
+        return connect(port, timeout=5)
+
+
 @contextmanager
 def counting_session(virtual: VirtualUnixBoard, seed: int) -> Iterator[tuple[Board, FaultyLine]]:
     """A board that counts how often a model runs, behind a line that is still a good one; its service is started."""
-    with FaultyLine(virtual.port, seed) as line, connect(line.port, timeout=5) as board:
-        board._slowness = 1  # behind this PTY is no slow emulator
+    with FaultyLine(virtual.port, seed) as line, connect_quickly(line.port) as board:
         put_stand_in(board, ELEMENTS)
         board.exec("import smidgen\nruns = 0")
         board.exec(
@@ -198,7 +206,12 @@ class TestHostThatDies:
     """What the next one finds on the line."""
 
     @pytest.fixture
-    def abandoned(self, virtual_board: VirtualUnixBoard) -> Board:
+    def silence_ms(self) -> int:
+        return link_module.SERVICE_SILENCE_MS
+
+    @pytest.fixture
+    def abandoned(self, virtual_board: VirtualUnixBoard, silence_ms: int, monkeypatch: pytest.MonkeyPatch) -> Board:
+        monkeypatch.setattr(link_module, "SERVICE_SILENCE_MS", silence_ms)
         board = connect(virtual_board.port, timeout=5)
         board.request(Operation.PING)
         return board
@@ -207,12 +220,14 @@ class TestHostThatDies:
         board._repl.send(last_words)
         board._repl.close()
 
-    @pytest.mark.parametrize("last_words", [b"", b"\x07noise"])
+    @pytest.mark.parametrize(
+        ("silence_ms", "last_words"), [(link_module.SERVICE_SILENCE_MS, b""), (1000, b"\x07noise")]
+    )
     def test_silence_ends_the_service(
-        self, virtual_board: VirtualUnixBoard, abandoned: Board, last_words: bytes
+        self, virtual_board: VirtualUnixBoard, abandoned: Board, silence_ms: int, last_words: bytes
     ) -> None:
         self.die(abandoned, last_words)
-        time.sleep(6)
+        time.sleep(silence_ms / 1000 + 1)
         terminal = Terminal(virtual_board.port)
         assert terminal.type(b"\x02").endswith(b">>> ")  # of the raw REPL, which it returned to
         assert b"\r\n42\r\n" in terminal.type(b"6 * 7\r")

@@ -15,6 +15,7 @@ import pytest
 from mlperf_models import anomaly_blob
 
 from availability import not_available
+from command_process import run_command
 from mlperf_rig import MODELS, OfficialRunner, real_candidate, small_candidate
 from models import FOLDER, golden_path
 from smidgen.errors import BoardError, InputError, MismatchError
@@ -318,10 +319,7 @@ def test_the_command_serves_a_virtual_board_of_its_own(unix_port: None, candidat
 
 def test_the_command_measures(unix_port: None, candidate: Candidate, tmp_path: Path) -> None:
     def run(*arguments: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(candidate.path, "--port", "sim:unix", *arguments),
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        return run_command("mlperf", candidate.path, "--port", "sim:unix", *arguments, timeout=120)
 
     done = run("--run", "performance", "-n", 3)
     assert done.returncode == 0, done.stderr

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from availability import not_available
-from models import ROOT, golden_path, model_path
+from models import ROOT, golden_path, packed_model
 from smidgen.link.session import connect
 from smidgen.link.virtual import VirtualPicoBoard
-from smidgen.packer import pack
 from smidgen.samples import load_golden
 
 FIRMWARE = ROOT / ".cache" / "firmware" / "pico-smidgen" / "firmware.uf2"
@@ -33,7 +32,7 @@ def add_romfs(*arguments: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_blob_in_flash_takes_no_ram(tmp_path: Path) -> None:
-    packed = pack(model_path(NAME))
+    packed = packed_model(NAME)
     blob, firmware = tmp_path / f"{NAME}.smg", tmp_path / "firmware-romfs.uf2"
     blob.write_bytes(packed.data)
     added = add_romfs(FIRMWARE, firmware, blob)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from models import model_path
+from models import packed_model
 from smidgen.cli.app import cli
 from smidgen.errors import BlobError, BoardError, InputError
 from smidgen.link import speed
@@ -18,7 +18,6 @@ from smidgen.link.push import push, push_to
 from smidgen.link.session import Board, connect
 from smidgen.link.speed import LineLimit, Transfer, line_limit
 from smidgen.link.virtual import VirtualUnixBoard
-from smidgen.packer import pack
 from terminal import Terminal
 from test_memory_messages import refuse_transfers
 from test_session import make_blob, put_stand_in
@@ -27,7 +26,7 @@ from test_session import make_blob, put_stand_in
 @pytest.fixture
 def blob(tmp_path: Path) -> Path:
     path = tmp_path / "kws.smg"
-    path.write_bytes(pack(model_path("kws_ref_model")).data)
+    path.write_bytes(packed_model("kws_ref_model").data)
     return path
 
 

@@ -164,7 +164,8 @@ def test_nothing_is_left_behind_when_the_user_forgets() -> None:
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_behind_by_a_sudden_end(number: signal.Signals) -> None:
     script = """
-import os, time
+import os, signal, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
 from smidgen.link.virtual import VirtualUnixBoard
 board = VirtualUnixBoard()
 board.start()

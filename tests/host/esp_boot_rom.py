@@ -47,6 +47,7 @@ class EspBootRom:
         self._stop.set()
         self._thread.join()
         self._close()
+        os.close(self._placeholder)
 
     def _run(self) -> None:
         while not self._stop.is_set() and self._is_open:
@@ -97,6 +98,8 @@ class EspBootRom:
         return False
 
     def _close(self) -> None:
+        """The number of the port stays taken until the end: who looks for it again must not find another test's PTY."""
         if self._is_open:
             self._is_open = False
+            self._placeholder = os.open(self.port, os.O_RDWR | os.O_NOCTTY)
             os.close(self._master)

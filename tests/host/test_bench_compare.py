@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from bench_sessions import EXACT, MICROSECONDS, SHARED, make_result, save_session
 from benchmarks.sessions import board_noise
 
+from command_process import run_command
 from smidgen.bench import SessionComparison, compare, read_session
 from smidgen.bench.counter import Counter
 from smidgen.bench.results import MemoryUse
@@ -101,8 +101,7 @@ def test_operators_memory_and_identity(tmp_path: Path) -> None:
 
 
 def smidgen(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "smidgen", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return run_command(*arguments)
 
 
 def test_exit_codes_and_json(tmp_path: Path) -> None:

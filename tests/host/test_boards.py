@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from command_process import run_command
 from smidgen.boards import BOARDS_VARIABLE, Evidence, FlashMethod, UsbRole, catalog, find_board, load_boards
 from smidgen.boards.reader import read_board
 from smidgen.errors import InputError
@@ -237,8 +237,7 @@ def test_an_installed_package_reads_its_own_copy(tmp_path: Path, monkeypatch: py
 
 def boards_command(*arguments: str, own: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **({BOARDS_VARIABLE: str(own)} if own else {})}
-    command = [sys.executable, "-m", "smidgen", "boards", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    return run_command("boards", *arguments, environment=environment)
 
 
 def test_the_command_lists_all_boards_one_line_each() -> None:

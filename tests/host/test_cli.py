@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from graph_builder import GraphBuilder
 
+from command_process import run_command
 from smidgen import graph as g
 from smidgen.blob.reader import read_blob, read_blob_file
 from smidgen.formats.tflite_writer import write_tflite
@@ -25,8 +26,7 @@ SUCCESS, DIFFERENT, USAGE, MODEL, BLOB, INPUT = 0, 1, 2, 3, 4, 6
 
 
 def smidgen(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "smidgen", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return run_command(*arguments)
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], code: int, words: str) -> None:

@@ -15,6 +15,7 @@ from fake_ports import CP210X, PICO, usb_port
 
 import smidgen.cli.options as cli_options
 import smidgen.ports.candidates as candidates
+from command_process import run_command
 from smidgen.cli.app import _GROUPS, cli
 from smidgen.link.virtual import VIRTUAL_BOARDS
 
@@ -30,7 +31,7 @@ def completed(words: str, folder: Path | None = None, shell: str = "zsh") -> lis
         "COMP_CWORD": words.rpartition(" ")[2] if shell == "fish" else str(words.count(" ")),
         "COMP_LINE": words,
     }
-    result = subprocess.run(SMIDGEN, capture_output=True, text=True, env=environment, cwd=folder, check=False)
+    result = run_command(environment=environment, folder=folder)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     if shell == "zsh":

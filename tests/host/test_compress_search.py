@@ -78,6 +78,16 @@ def found(network: Network, samples: Samples, kind: Kind, limit: float, jobs: in
     return compress(network, samples, Target(kind, limit), SIZE, jobs=jobs, seed=seed)
 
 
+@pytest.fixture(scope="module")
+def with_five_bits(network: Network, samples: Samples) -> Compression:
+    return found(network, samples, Kind.BITS_PER_WEIGHT, 5)
+
+
+@pytest.fixture(scope="module")
+def with_six_bits(network: Network, samples: Samples) -> Compression:
+    return found(network, samples, Kind.BITS_PER_WEIGHT, 6)
+
+
 def weights_of(network: Network) -> list[np.ndarray]:
     return [operator.weights for operator in network.operators if isinstance(operator, WeightedOperator)]
 
@@ -93,9 +103,8 @@ def test_a_blob_is_no_larger_than_asked_for(network: Network, samples: Samples) 
     assert result.chosen.quality.divergence == min(point.quality.divergence for point in met)
 
 
-def test_bits_per_weight(network: Network, samples: Samples) -> None:
-    result = found(network, samples, Kind.BITS_PER_WEIGHT, 6)
-    assert 5 < SIZE(result.network).bits_per_weight <= 6
+def test_bits_per_weight(with_six_bits: Compression) -> None:
+    assert 5 < SIZE(with_six_bits.network).bits_per_weight <= 6
 
 
 def test_a_loss_that_is_allowed_is_used(network: Network, samples: Samples) -> None:
@@ -126,8 +135,8 @@ def test_a_target_out_of_reach_names_both_numbers(network: Network, samples: Sam
         found(network, samples, Kind.BITS_PER_WEIGHT, 0.1)
 
 
-def test_the_same_seed_gives_the_same_network(network: Network, samples: Samples) -> None:
-    first = found(network, samples, Kind.BITS_PER_WEIGHT, 5)
+def test_the_same_seed_gives_the_same_network(network: Network, samples: Samples, with_five_bits: Compression) -> None:
+    first = with_five_bits
     second = found(network, samples, Kind.BITS_PER_WEIGHT, 5, jobs=2)
     assert first.curve == second.curve
     for one, other in zip(weights_of(first.network), weights_of(second.network), strict=True):
@@ -143,16 +152,17 @@ def test_large_layers_share_their_moments(network: Network, samples: Samples, mo
     assert result.chosen.quality.agreement is not None and result.chosen.quality.agreement > 0.8
 
 
-def test_channels_of_a_layer_share_a_multiplier(network: Network, samples: Samples) -> None:
-    for operator in found(network, samples, Kind.BITS_PER_WEIGHT, 5).network.operators:
+def test_channels_of_a_layer_share_a_multiplier(with_five_bits: Compression) -> None:
+    for operator in with_five_bits.network.operators:
         if isinstance(operator, WeightedOperator):
             assert len(set(operator.multiplier.tolist())) == 1
             assert np.ptp(operator.shift) <= 2 or np.abs(operator.weights).max() == 127
 
 
-def test_better_than_rounding_to_a_coarser_grid(network: Network, samples: Samples) -> None:
+def test_better_than_rounding_to_a_coarser_grid(
+    network: Network, samples: Samples, with_five_bits: Compression
+) -> None:
     """Multiples of 8 take about 5 bits; so does this, with much less divergence."""
-    result = found(network, samples, Kind.BITS_PER_WEIGHT, 5)
 
     def coarse(operator: WeightedOperator) -> WeightedOperator:
         return replace(operator, weights=(np.rint(operator.weights / 8) * 8).clip(-128, 120).astype(np.int8))
@@ -161,7 +171,7 @@ def test_better_than_rounding_to_a_coarser_grid(network: Network, samples: Sampl
     judge = Judge(network, samples.inputs)
     rounded = Network(network.tensors, operators, 1, 1)
     assert SIZE(rounded).bits_per_weight > 4.6
-    assert judge.quality(result.network).divergence < 0.7 * judge.quality(rounded).divergence
+    assert judge.quality(with_five_bits.network).divergence < 0.7 * judge.quality(rounded).divergence
 
 
 def test_too_few_samples(network: Network, samples: Samples) -> None:
@@ -176,7 +186,7 @@ def test_a_network_of_motions_at_half_its_size() -> None:
     windows, labels = recordings.cut_windows(split.train)
     int8 = quantize(simplify(float_model()), windows[::8][:, np.newaxis])
     network = lower(int8)
-    samples = Samples([prepare(windows[::8], network, 0)], labels[::8])
+    samples = Samples([prepare(windows[::24], network, 0)], labels[::24])
     size = BlobSize([], {}, keep_channels=False)
     result = compress(network, samples, Target(Kind.BLOB_BYTES, 5800), size, jobs=1)
     test, truth = recordings.cut_windows(split.test)
@@ -227,13 +237,12 @@ def test_labels_that_do_not_fit(graph: g.Graph, tmp_path: Path, labels: np.ndarr
         load_samples(tmp_path / "real.npz", graph, None, tmp_path / "labels.npy")
 
 
-def test_the_curve_as_a_picture(network: Network, samples: Samples, tmp_path: Path) -> None:
+def test_the_curve_as_a_picture(with_six_bits: Compression, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: no plots")
-    result = found(network, samples, Kind.BITS_PER_WEIGHT, 6)
-    plot_curve(result, tmp_path / "curve.png", "a network")
+    plot_curve(with_six_bits, tmp_path / "curve.png", "a network")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="cannot write the plot"):
-        plot_curve(result, tmp_path / "nowhere" / "curve.png")
+        plot_curve(with_six_bits, tmp_path / "nowhere" / "curve.png")
 
 
 @pytest.mark.slow

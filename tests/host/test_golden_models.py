@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models import INT8_MODELS, golden_path, model_path
+from models import INT8_MODELS, golden_path, packed_model
 from smidgen.blob.reader import read_blob
-from smidgen.packer import pack
 from smidgen.reference import run_network
 
 # Lossless blobs and working memory, in bytes: what was promised for the MLPerf Tiny models.
@@ -18,7 +17,7 @@ ARENA_LIMITS = {"kws_ref_model": 13_100, "vww_96_int8": 40_000, "pretrainedResne
 @pytest.mark.parametrize("name", INT8_MODELS)
 def test_all_golden_vectors_are_exact(name: str) -> None:
     """From the packed blob, as the independent reader reads it."""
-    network = read_blob(pack(model_path(name)).data).network
+    network = read_blob(packed_model(name).data).network
     golden = np.load(golden_path(name))
     assert len(golden["input"]) == 32
     for number, (sample, expected) in enumerate(zip(golden["input"], golden["output"], strict=True)):
@@ -28,7 +27,7 @@ def test_all_golden_vectors_are_exact(name: str) -> None:
 
 @pytest.mark.parametrize("name", BLOB_LIMITS)
 def test_size_goals(name: str) -> None:
-    packed = pack(model_path(name))
+    packed = packed_model(name)
     assert len(packed.data) <= BLOB_LIMITS[name]
     assert packed.blob.arena_bytes <= ARENA_LIMITS[name]
     assert packed.report.weight_bytes_packed <= packed.report.weight_bytes_raw
@@ -36,14 +35,14 @@ def test_size_goals(name: str) -> None:
 
 @pytest.mark.parametrize("name", INT8_MODELS)
 def test_report_accounts_for_every_byte(name: str) -> None:
-    report = pack(model_path(name)).report
+    report = packed_model(name).report
     assert sum(report.spans.values()) == report.blob_bytes
     assert report.macs == sum(row.macs for row in report.operators)
 
 
 @pytest.mark.parametrize("name", INT8_MODELS)
 def test_report_tells_kernels_and_working_memory(name: str) -> None:
-    report = pack(model_path(name)).report
+    report = packed_model(name).report
     assert report.scratch_bytes == max(row.scratch_bytes for row in report.operators)
     for row in report.operators:
         pairs = row.name in ("CONV_2D", "DEPTHWISE_CONV_2D")

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from host_engine import HostEngine
-from models import INT8_MODELS, golden_path, model_path
-from smidgen.packer import pack
+from models import INT8_MODELS, golden_path, packed_model
 from smidgen.plan.optimize import Goal
 
 VECTORS = 2  # of 32: the engine and the reference are compared on all of them elsewhere
@@ -17,6 +16,6 @@ VECTORS = 2  # of 32: the engine and the reference are compared on all of them e
 @pytest.mark.parametrize("name", INT8_MODELS)
 def test_golden_vectors_are_exact_for_every_goal(engine: HostEngine, name: str, goal: Goal) -> None:
     golden = np.load(golden_path(name))
-    engine.load(pack(model_path(name), optimize=goal).data)
+    engine.load(packed_model(name, goal).data)
     for sample, expected in zip(golden["input"][:VECTORS], golden["output"][:VECTORS], strict=True):
         np.testing.assert_array_equal(engine.run([sample])[0].reshape(-1), expected.reshape(-1))

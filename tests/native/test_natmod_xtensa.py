@@ -16,8 +16,7 @@ import pytest
 
 import sample_blobs
 from host_engine import CORE, ROOT, HostEngine, core_sources
-from models import golden_path, model_path
-from smidgen.packer import pack
+from models import golden_path, packed_model
 
 XTENSA = ROOT / ".cache" / "xtensa"
 PREFIX = XTENSA / "bin" / "xtensa-lx106-elf-"
@@ -78,5 +77,5 @@ def test_every_operator(xtensa: Run, engine: HostEngine, name: str) -> None:
 @pytest.mark.parametrize("name", ["kws_ref_model", "ad01_int8", "pretrainedResnet_quant", "vww_96_int8"])
 def test_golden_vectors(xtensa: Run, name: str) -> None:
     golden = np.load(golden_path(name))
-    blob = bytes(pack(model_path(name)).data)
+    blob = bytes(packed_model(name).data)
     assert xtensa(blob, golden["input"][:4].tobytes()) == golden["output"][:4].tobytes()

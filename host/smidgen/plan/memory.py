@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from smidgen.network import Network
 from smidgen.plan.kernels import KernelPlan
@@ -26,6 +27,30 @@ class Arena:
 
     buffers: Sequence[Buffer]
     overlaps: Mapping[tuple[int, int], Overlap]
+
+    @cached_property
+    def together(self) -> list[list[int]]:
+        """For each buffer, the others that live at a time when it does."""
+        return [
+            [
+                index
+                for index, other in enumerate(self.buffers)
+                if other is not buffer and other.first <= buffer.last and buffer.first <= other.last
+            ]
+            for buffer in self.buffers
+        ]
+
+    @cached_property
+    def at_operator(self) -> dict[int, list[int]]:
+        """The buffers in use at each operator, or before the first (-1), or after the last."""
+        moments = range(
+            min((buffer.first for buffer in self.buffers), default=0),
+            max((buffer.last for buffer in self.buffers), default=0) + 1,
+        )
+        return {
+            moment: [index for index, buffer in enumerate(self.buffers) if buffer.first <= moment <= buffer.last]
+            for moment in moments
+        }
 
     def alive(self, moment: int) -> int:
         """Bytes of the tensors that an operator must find or leave, less what may lie over an input."""

@@ -31,7 +31,8 @@ class Placement:
     def gaps(self, moment: int, ceiling: int) -> list[tuple[int, int]]:
         """(offset, bytes) between the tensors alive at an operator, and behind them up to `ceiling`."""
         alive = sorted(
-            (offset, offset + buffer.size) for offset, buffer in self._placed() if buffer.first <= moment <= buffer.last
+            (self.offsets[index], self.offsets[index] + self.arena.buffers[index].size)
+            for index in self.arena.at_operator.get(moment, ())
         )
         gaps, position = [], 0
         for start, end in [*alive, (ceiling, ceiling)]:
@@ -112,19 +113,19 @@ def _place(arena: Arena, order: Iterable[int], high: Sequence[bool], ceiling: in
     """The lowest free offset for each buffer in the given order, or the highest below `ceiling` if there is one."""
     buffers = arena.buffers
     offsets = [0] * len(buffers)
-    placed: list[int] = []
+    placed = [False] * len(buffers)
     for index in order:
         buffer = buffers[index]
         forbidden = sorted(
             interval
-            for other in placed
-            if buffers[other].first <= buffer.last and buffer.first <= buffers[other].last
+            for other in arena.together[index]
+            if placed[other]
             for interval in _forbidden(arena, index, other, offsets[other])
         )
         lowest = _lowest(forbidden)
         highest = _highest(forbidden, ceiling - buffer.size) if high[index] else -1
         offsets[index] = max(lowest, highest)
-        placed.append(index)
+        placed[index] = True
     return offsets
 
 

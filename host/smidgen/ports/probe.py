@@ -72,13 +72,14 @@ class Identity:
         return self.machine.rpartition(" with ")[2] or None
 
 
-def probe(port: str, interrupt: bool = False) -> Identity | None:
+def probe(port: str, interrupt: bool = False, patience: Patience = PATIENCE) -> Identity | None:
     """What the board on `port` says; None if it does not answer at its prompt.
 
     interrupt: stop a program that runs there. Otherwise it is only sent Enter and Ctrl-B, which a program that reads
-    its input may take for its own. Raises PortError when the port cannot be opened, BoardError when the board fails.
+    its input may take for its own. patience: with a board on a cable; with what may be a virtual one it is scaled.
+    Raises PortError when the port cannot be opened, BoardError when the board fails.
     """
-    repl = RawRepl(port, PATIENCE.scaled(slowness_behind(port)))
+    repl = RawRepl(port, patience.scaled(slowness_behind(port)))
     try:
         try:
             idle = repl.enter_if_idle()
