@@ -14,6 +14,7 @@ import numpy as np
 
 from smidgen.errors import InputError
 from smidgen.link.session import connect
+from smidgen.packer import require_writable
 from smidgen.stream.dataset import load_dataset, save_dataset
 from smidgen.stream.sensor import BoardSensor, is_board_source
 from smidgen.stream.source import Source
@@ -64,6 +65,7 @@ def collect(
         raise InputError(f"{path}: a data set is a .npz file")
     if not label.strip():
         raise InputError("a label has at least one character")
+    require_writable(path)
     with _opened(source, port, rate, encoding, channels) as opened:
         if samples is None and seconds is not None:
             if not 0 < seconds < math.inf:
