@@ -18,7 +18,7 @@ from smidgen.errors import BoardError, InputError
 from smidgen.link.session import connect
 from smidgen.link.virtual import VirtualUnixBoard
 from smidgen.reference import run_network
-from smidgen.stream import LiveWindow, StreamOptions, run_stream
+from smidgen.stream import LiveWindow, StreamOptions, StreamResult, run_stream
 from smidgen.stream.board_ring import BoardRing
 from smidgen.stream.collect import collect
 from smidgen.stream.dataset import load_dataset
@@ -118,6 +118,26 @@ def test_a_sensor_of_the_board(virtual_board: VirtualUnixBoard, dense_blob: Path
             tensor = network.tensors[0]
             expected = np.clip(np.floor(values / tensor.scale + tensor.zero_point + 0.5), -128, 127)
             assert rows.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("source", ["a.npy", "board:simulated,rate=1000000,channels=2"])
+def test_a_hop_for_which_the_board_has_no_room(
+    virtual_board: VirtualUnixBoard, dense_blob: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """The error says the largest hop, and with that it works."""
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((3, 2), np.float32))
+
+    def stream(hop: int) -> StreamResult:
+        return run_stream(dense_blob, source, virtual_board.port, StreamOptions(hop=hop, realtime=False, limit=1))
+
+    with pytest.raises(BoardError, match=r"a hop of 1000000 frames takes \d+ .* \d+ bytes are free: take") as caught:
+        stream(1_000_000)
+    largest = int(str(caught.value).rsplit(" ", 1)[-1])
+    assert largest > 10_000
+    assert stream(largest).timing.answered == 1
+    with pytest.raises(BoardError, match=f"a hop of {3 * largest // 2} frames"):
+        stream(3 * largest // 2)
 
 
 def test_collecting_from_a_sensor(virtual_board: VirtualUnixBoard, tmp_path: Path) -> None:

@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graph_builder import GraphBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from smidgen import graph as g
 from smidgen.errors import InputError
 from smidgen.link.layout import TensorLayout
+from smidgen.packer import pack_graph
+from smidgen.stream import StreamOptions, run_stream
+from smidgen.stream import run as running
 from smidgen.stream.backlog import Backlog
 from smidgen.stream.board_ring import Answer, parse_answer
 from smidgen.stream.preprocessing import Preprocessing
@@ -201,6 +206,35 @@ def test_plans() -> None:
         plan_windows((1, 49, 10, 1), 10, window=50)
     with pytest.raises(InputError, match="not 0"):
         plan_windows((4,), 1, hop=0)
+
+
+@pytest.mark.parametrize(("width", "largest"), [(1, 8388604), (2, 4194302), (8, 1048575)])
+def test_a_hop_for_which_no_board_has_room(width: int, largest: int) -> None:
+    """Window and two hops in 16 MiB. Nothing is allocated for it here."""
+    assert plan_windows((1, 8), width, hop=largest).hop == largest
+    for hop in (largest + 1, 10**30):
+        with pytest.raises(
+            InputError, match=f"a hop of {hop} frames .* at most {largest} are possible; take a smaller"
+        ):
+            plan_windows((1, 8), width, hop=hop)
+
+
+def test_what_no_sensor_makes_possible_is_refused_before_the_board_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "connect", lambda _: pytest.fail("the port was opened"))
+    b = GraphBuilder()
+    b.tensor("x", (1, 6), 0.1, 3)
+    b.tensor("y", (1, 3), 0.2, -4)
+    b.append(g.FullyConnected(["x"], "y", weights=b.weights("w", (3, 6), 0)))
+    blob = tmp_path / "dense.smg"
+    blob.write_bytes(pack_graph(b.finish(["x"], ["y"]), {}))
+    for options, message in (
+        (StreamOptions(hop=10**12), "a hop of 1000000000000 frames"),
+        (StreamOptions(window=7), "6 elements, which are not a window of 7 frames: leave --window away"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run_stream(blob, "board:simulated", "sim:unix", options)
 
 
 def test_a_full_backlog_discards_the_oldest() -> None:

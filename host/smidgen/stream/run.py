@@ -20,7 +20,7 @@ from smidgen.samples import dequantize
 from smidgen.stream.board_ring import BoardRing
 from smidgen.stream.preprocessing import Preprocessing, parse_preprocessing
 from smidgen.stream.sensor import BoardSensor, SensorStreamer, is_board_source
-from smidgen.stream.session import AnsweredWindow, Streamer, WindowPlan, plan_windows
+from smidgen.stream.session import AnsweredWindow, Streamer, WindowPlan, plan_windows, require_possible
 from smidgen.stream.source import Source
 from smidgen.stream.specification import open_source
 from smidgen.stream.timing import StreamTiming
@@ -118,6 +118,7 @@ def run_stream(
     preprocessing = parse_preprocessing(blob.metadata.get("preprocessing"))
     viewer = _Viewer(blob.network.tensors[1], blob.metadata.get("labels"), show)
     if is_board_source(source):
+        require_possible(blob.network.tensors[0].shape, options.window, options.hop)
         with connect(port) as board:
             board.install()
             model = board.load(data)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smidgen.errors import InputError
 from smidgen.link.layout import TensorLayout
 from smidgen.stream.backlog import Backlog, Batch
-from smidgen.stream.board_ring import Answer
+from smidgen.stream.board_ring import LARGEST_RING_BYTES, WAITING_WINDOWS, Answer
 from smidgen.stream.preprocessing import Preprocessing, Preprocessor
 from smidgen.stream.source import Source
 from smidgen.stream.timing import StreamTiming
@@ -43,13 +43,8 @@ class WindowPlan:
     capacity: int
 
 
-def plan_windows(
-    shape: Sequence[int], width: int, window: int | None = None, hop: int | None = None, queue: int = 2
-) -> WindowPlan:
-    """For a model's input of this shape. window: only to be checked. hop: by default half a window.
-
-    queue: windows that may wait on the board.
-    """
+def plan_windows(shape: Sequence[int], width: int, window: int | None = None, hop: int | None = None) -> WindowPlan:
+    """For a model's input of this shape. window: only to be checked. hop: by default half a window."""
     elements = prod(shape)
     if elements % width:
         raise InputError(
@@ -67,7 +62,22 @@ def plan_windows(
     hop = max(1, frames // 2) if hop is None else hop
     if hop < 1:
         raise InputError(f"a hop is at least one frame, not {hop}")
-    return WindowPlan(width, frames, hop, frames + queue * hop)
+    if hop > (largest := max(1, (LARGEST_RING_BYTES // width - frames) // WAITING_WINDOWS)):
+        raise InputError(
+            f"a hop of {hop} frames is too long: with frames of {width} numbers at most {largest} are possible; "
+            f"take a smaller --hop"
+        )
+    return WindowPlan(width, frames, hop, frames + WAITING_WINDOWS * hop)
+
+
+def require_possible(shape: Sequence[int], window: int | None, hop: int | None) -> None:
+    """Raise InputError for what `plan_windows` would refuse however many numbers a frame has."""
+    elements = prod(shape)
+    if window is not None and elements % window:
+        raise InputError(
+            f"the model's input has {elements} elements, which are not a window of {window} frames: leave --window away"
+        )
+    plan_windows(shape, 1, hop=hop)
 
 
 def _row_lengths(shape: Sequence[int]) -> set[int]:
