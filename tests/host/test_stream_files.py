@@ -102,6 +102,16 @@ def test_collecting_adds_recordings(tmp_path: Path) -> None:
     assert [len(part) for _, part in recordings] == [600, 300, 1]
 
 
+def test_collecting_from_several_recordings(tmp_path: Path) -> None:
+    source, data = tmp_path / "a.npz", tmp_path / "data.npz"
+    samples = np.arange(9, dtype=np.float32).reshape(9, 1)
+    np.savez(source, samples=samples, starts=np.array([0, 4, 4, 6]))
+    assert collect(str(source), "walk", data).recordings == {"walk": 3}
+    assert collect(str(source), "run", data, samples=6).recordings == {"walk": 3, "run": 2}
+    parts = [part.reshape(-1).tolist() for _, part in load_dataset(data, 1, None).recordings()]
+    assert parts == [[0, 1, 2, 3], [4, 5], [6, 7, 8], [0, 1, 2, 3], [4, 5]]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("cut")])
 def test_what_came_before_an_interruption_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException

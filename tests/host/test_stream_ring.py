@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from smidgen.stream import StreamOptions, run_stream
 from smidgen.stream import run as running
 from smidgen.stream.backlog import Backlog
 from smidgen.stream.board_ring import Answer, parse_answer
+from smidgen.stream.features import FeatureSettings
 from smidgen.stream.preprocessing import Preprocessing
 from smidgen.stream.session import AnsweredWindow, Streamer, WindowPlan, plan_windows
 from smidgen.stream.source import ArraySource
@@ -66,6 +68,9 @@ class RingHere:
 
     def skip(self, frames: int) -> None:
         self.ring.skip(frames)
+
+    def restart(self) -> None:
+        self.ring.restart()
 
 
 def cut(frames: NDArray[np.int8], plan: WindowPlan) -> list[NDArray[np.int8]]:
@@ -127,11 +132,17 @@ def test_windows_with_a_gap_are_dropped() -> None:
 
 
 def stream(
-    samples: NDArray[np.float32], plan: WindowPlan, ring: Any, *, realtime: bool, limit: int | None = None
+    samples: NDArray[np.float32],
+    plan: WindowPlan,
+    ring: Any,
+    *,
+    realtime: bool,
+    limit: int | None = None,
+    starts: Sequence[int] = (0,),
 ) -> Any:
     tensor = TensorLayout((plan.window, plan.width), 0.5, 3)
     seen: list[AnsweredWindow] = []
-    source = ArraySource("test", samples, 1e6)
+    source = ArraySource("test", samples, 1e6, starts)
     streamer = Streamer(source, Preprocessing(), tensor, plan, ring, realtime=realtime)
     streamer.run(seen.append, limit)
     return tensor.quantize(samples), seen, streamer.timing
@@ -170,6 +181,43 @@ def test_a_slow_board_in_real_time_counts_every_window() -> None:
         assert np.array_equal(window.rows, expected[window.number])
         assert window.latency is not None
     assert len(stream(samples, plan, Slow(plan), realtime=True, limit=3)[1]) == 3
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+@pytest.mark.parametrize("hop", [1, 3, 8, 11])
+def test_no_window_has_samples_of_two_recordings(hop: int, realtime: bool) -> None:
+    """One is shorter than a window, one is empty, one is as long as a window, and the first ends between two hops."""
+    plan = plan_windows((1, 8, 2), 2, hop=hop)
+    samples = np.random.default_rng(hop).normal(0, 20, (230, 2)).astype(np.float32)
+    starts = [0, 101, 106, 106, 114]
+    frames, seen, timing = stream(samples, plan, RingHere(plan), realtime=realtime, starts=starts)
+    expected = [window for part in np.split(frames, starts[1:]) for window in cut(part, plan)]
+    assert len(seen) + timing.dropped == len(expected)
+    assert realtime or timing.keeps_up
+    assert len({window.number for window in seen}) == len(seen)
+    for window in seen:
+        assert np.array_equal(window.outputs[0].reshape(-1, 2), expected[window.number])
+        assert np.array_equal(window.rows, expected[window.number])
+    limited = stream(samples, plan, RingHere(plan), realtime=False, limit=len(expected) - 1, starts=starts)[1]
+    assert [window.number for window in limited] == list(range(len(expected) - 1))
+
+
+def test_features_do_not_remember_the_recording_before() -> None:
+    """Frames of 20 ms every 10 ms: 400 samples have 4, whatever is before them, 150 none."""
+    settings = FeatureSettings(rate=8000, window_ms=20, stride_ms=10, filters=4, coefficients=0, upper_hz=4000)
+    preprocessing = Preprocessing("log-mel", features=settings)
+    tensor = TensorLayout((2, 4), 0.1, 0)
+    plan = plan_windows((2, 4), 4, hop=1)
+    samples = np.random.default_rng(0).normal(0, 1, (950, 1)).astype(np.float32)
+
+    def rows(source: ArraySource) -> list[list[list[int]]]:
+        seen: list[AnsweredWindow] = []
+        Streamer(source, preprocessing, tensor, plan, RingHere(plan), realtime=False).run(seen.append)
+        return [window.rows.tolist() for window in seen]
+
+    alone = [rows(ArraySource("a", part, 8000)) for part in np.split(samples, [400, 550])]
+    assert [len(windows) for windows in alone] == [3, 0, 3]
+    assert rows(ArraySource("a", samples, 8000, [0, 400, 550])) == [*alone[0], *alone[2]]
 
 
 def test_an_error_of_the_source_is_raised() -> None:

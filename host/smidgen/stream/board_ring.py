@@ -55,6 +55,10 @@ class BoardRing:
             raise BoardError(f"the board's answer has {len(rest)} bytes too many")
         return answer
 
+    def restart(self) -> None:
+        """The next frame is the first of another recording; windows and dropped windows are counted from 0 again."""
+        self._board.evaluate("_smg.stream.restart()")
+
     def skip(self, frames: int) -> None:
         """So many frames are not sent: they were not taken in time."""
         self._board.evaluate(f"_smg.stream.skip({frames})")

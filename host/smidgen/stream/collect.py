@@ -15,7 +15,7 @@ import numpy as np
 from smidgen.errors import InputError
 from smidgen.link.session import connect
 from smidgen.packer import require_writable
-from smidgen.stream.dataset import load_dataset, save_dataset
+from smidgen.stream.dataset import Dataset, FloatArray, load_dataset, save_dataset
 from smidgen.stream.sensor import BoardSensor, is_board_source
 from smidgen.stream.source import Source
 from smidgen.stream.specification import open_source
@@ -58,8 +58,9 @@ def collect(
 ) -> Collection:
     """Add one recording with this label to the data set at `path`, which is made if need be.
 
-    source: as for `run_stream`. samples or seconds: how much; None: until the source ends, or Ctrl-C, after which
-    what has come is kept and `partial` set. Raises InputError, BoardError; what has come is kept then, too.
+    source: as for `run_stream`; if it has several recordings, so many are added. samples or seconds: how much; None:
+    until the source ends, or Ctrl-C, after which what has come is kept and `partial` set. Raises InputError or
+    BoardError; what has come is kept then, too.
     """
     if path.suffix.lower() != ".npz":
         raise InputError(f"{path}: a data set is a .npz file")
@@ -103,20 +104,29 @@ def _collect(source: Source, label: str, path: Path, wanted: int | None, progres
         while wanted is None or count < wanted:
             block = source.read(min(_BLOCK_SAMPLES, wanted - count) if wanted else _BLOCK_SAMPLES)
             if not len(block):
-                break
+                if not source.next_recording():
+                    break
+                before, blocks = _with_recording(before, blocks, label), blocks[:1]
+                continue
             blocks.append(block[: wanted - count if wanted else None])
             count += len(blocks[-1])
             if progress is not None:
                 progress(count, wanted or 0)
             if time.monotonic() - saved_at >= _SAVE_SECONDS:
-                save_dataset(before.added(np.concatenate(blocks), label), path)
+                save_dataset(_with_recording(before, blocks, label), path)
                 saved_at = time.monotonic()
     except KeyboardInterrupt:
         partial = True
     finally:
-        after = before.added(np.concatenate(blocks), label) if count else before
+        after = _with_recording(before, blocks, label)
         if count:
             save_dataset(after, path)
     recordings = {name: int(np.sum(after.labels == index)) for index, name in enumerate(after.names)}
     length = count / source.rate if source.rate else None
     return Collection(str(path), label, count, length, source.lost, recordings, partial)
+
+
+def _with_recording(dataset: Dataset, blocks: list[FloatArray], label: str) -> Dataset:
+    """With what has come of the recording, if that is anything."""
+    samples = np.concatenate(blocks)
+    return dataset.added(samples, label) if len(samples) else dataset

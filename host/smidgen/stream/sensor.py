@@ -119,6 +119,9 @@ class BoardSensor:
                 return samples
             time.sleep(max(_SHORTEST_PAUSE_SECONDS, 1 / self.rate))
 
+    def next_recording(self) -> bool:
+        return False
+
     def close(self) -> None:
         try:
             self.board.exec("getattr(_smg.reader, 'close', lambda: None)()")

@@ -32,6 +32,8 @@ class Ring(Protocol):
 
     def skip(self, frames: int) -> None: ...
 
+    def restart(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class WindowPlan:
@@ -108,7 +110,8 @@ Show = Callable[[AnsweredWindow], None]
 
 class Streamer:
     """One stream. realtime: samples are sent when they are due, and dropped when the board is late; else as fast as the
-    board takes them, and none is lost."""
+    board takes them, and none is lost. Each recording of the source is streamed as if it were alone, one after the
+    other: no window has samples of two. Windows are numbered throughout."""
 
     def __init__(
         self,
@@ -123,31 +126,46 @@ class Streamer:
         if realtime and source.rate is None:
             raise InputError(f"{source.name} does not say how many samples a second it has: give --rate")
         self._source = source
-        self._preprocessor = Preprocessor(preprocessing)
+        self._preprocessing = preprocessing
         self._tensor = tensor
         self._plan = plan
         self._ring = ring
         self._realtime = realtime
-        self._backlog = Backlog(plan.width, plan.capacity, lossless=not realtime)
         rate = preprocessing.frame_rate(source.rate) if source.rate else None
         self.timing = StreamTiming(plan.hop / rate if rate and realtime else None)
         self._limit: int | None = None  # windows
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make ready for a recording."""
+        self._preprocessor = Preprocessor(self._preprocessing)
+        self._backlog = Backlog(self._plan.width, self._plan.capacity, lossless=not self._realtime)
         self._sent = 0  # frames
-        self._skipped = 0  # frames
         self._expected = 0  # window
-        self._recent = np.zeros((0, plan.width), np.int8)  # the frames last sent
+        self._recent = np.zeros((0, self._plan.width), np.int8)  # the frames last sent
+        self._dropped_before = self.timing.dropped  # windows of the recordings before it
+        self._windows_before = self.timing.answered + self.timing.dropped
 
     def run(self, show: Show | None = None, limit: int | None = None) -> None:
         """Until the source ends, or `limit` windows are answered. `timing` says what was measured, after Ctrl-C too."""
-        reader = threading.Thread(target=self._read, name="source", daemon=True)
-        reader.start()
         self._limit = limit
         self.timing.start()
+        try:
+            self._run_recording(show)
+            while self._wants_more() and self._source.next_recording():
+                self._ring.restart()
+                self._begin()
+                self._run_recording(show)
+        finally:
+            self.timing.stop()
+
+    def _run_recording(self, show: Show | None) -> None:
+        reader = threading.Thread(target=self._read, name="source", daemon=True)
+        reader.start()
         try:
             while self._wants_more() and self._step(show):
                 pass
         finally:
-            self.timing.stop()
             self._backlog.end()
 
     def _step(self, show: Show | None) -> bool:
@@ -171,7 +189,8 @@ class Streamer:
             self._ring.skip(batch.skipped)
             self._remember(np.zeros((batch.skipped, self._plan.width), np.int8))
         answer = self._ring.feed(batch.rows)
-        self.timing.requested(time.monotonic() - begun, len(batch.rows), batch.skipped, answer.dropped)
+        dropped = self._dropped_before + answer.dropped
+        self.timing.requested(time.monotonic() - begun, len(batch.rows), batch.skipped, dropped)
         self._remember(batch.rows)
         if answer.window is not None:
             self._expected = answer.window + 1
@@ -187,7 +206,8 @@ class Streamer:
         first = self._sent - len(self._recent)
         rows = self._recent[start - first : end - first]
         if show is not None:
-            show(AnsweredWindow(answer.window, answer.outputs, answer.microseconds, latency, answer.dropped, rows))
+            number = self._windows_before + answer.window
+            show(AnsweredWindow(number, answer.outputs, answer.microseconds, latency, self.timing.dropped, rows))
 
     def _remember(self, rows: Int8Array) -> None:
         self._sent += len(rows)
