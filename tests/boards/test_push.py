@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +53,55 @@ def test_ram_for_the_prompt(virtual_board: VirtualUnixBoard, blob: Path) -> None
     assert b"\r\n(1, 49, 10, 1)\r\n" in terminal.type(b"m.info(0)[0]\r")
     assert b"\r\nFalse\r\n" in terminal.type(b"'_smg' in globals()\r")
     terminal.serial.close()
+
+
+def kill_a_push(blob: Path, port: str) -> None:
+    """Push in a process that is killed when a third has been sent."""
+    code = (
+        "import os, signal, sys\n"
+        "from smidgen.link.push import push\n"
+        "def progress(done, total):\n"
+        "    if done > total // 3:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "push(sys.argv[1], sys.argv[2], progress=progress)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(blob), port], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_push_leaves_is_removed_by_the_next_session(
+    virtual_board: VirtualUnixBoard, blob: Path, tmp_path: Path
+) -> None:
+    """Whatever that writes; and the file that was being written is closed."""
+    kill_a_push(blob, virtual_board.port)
+    other = tmp_path / "other.smg"
+    other.write_bytes(make_blob(4))
+    with connect(virtual_board.port) as board:
+        assert "kws.smg.part" in board.eval("__import__('os').listdir()")
+        board.exec("abandoned = _smg.file")
+        push_to(board, other)
+        assert board.eval("__import__('os').listdir()") == ["other.smg"]
+        with pytest.raises(BoardError):
+            board.exec("abandoned.write(b'more')")
+
+
+def test_what_a_killed_push_leaves_is_removed_after_a_reset(virtual_board: VirtualUnixBoard, blob: Path) -> None:
+    """By the next push of the same name, though the file is there already. Other files stay."""
+    with connect(virtual_board.port) as board:
+        push_to(board, blob)
+        for name in ("kws.smg.part", "own.part"):
+            board.exec(f"open({name!r}, 'wb').close()")
+        assert push_to(board, blob).transfer is None
+        assert sorted(board.eval("__import__('os').listdir()")) == ["kws.smg", "own.part"]
+
+
+def test_what_a_killed_push_leaves_takes_no_room(board: Board, blob: Path) -> None:
+    """It is removed before the room in the file system is looked at."""
+    board._start_link()
+    board.exec("_smg.storage = lambda name: 0 if name + '.part' in _smg.os.listdir() else 1_000_000")
+    board.exec("open('kws.smg.part', 'wb').close()")
+    assert push_to(board, blob).transfer is not None
+    assert board.eval("__import__('os').listdir()") == ["kws.smg"]
 
 
 @pytest.mark.parametrize("padding", [20_000, 120_000])

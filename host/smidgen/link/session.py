@@ -43,6 +43,7 @@ LIBRARY = natmod.LIBRARY
 
 INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
 NO_SUCH_FILE = re.compile(r"ENOENT|\b2\b")
+TEMPORARY = ".part"  # behind the name of a file that is not complete
 HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
 
 # Bytes that a board's standard input holds, by sys.platform.
@@ -287,10 +288,10 @@ class Board:
             return self._put_file(name, data, progress)
 
     def _put_file(self, name: str, data: bytes, progress: Progress | None) -> bool:
-        if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
+        if self._holds(name, data):
             return False
         self._require_storage(name, len(data))
-        temporary = name + ".part"
+        temporary = name + TEMPORARY
         try:
             self.evaluate(f"_smg.create({temporary!r})")
             self._transfer(Operation.APPEND, data, progress)
@@ -303,6 +304,11 @@ class Board:
             raise
         return True
 
+    def _holds(self, name: str, data: bytes) -> bool:
+        """Whether the board has this file, byte for byte. What was left of it when a process was killed is removed."""
+        digest = self.evaluate(f"(_smg.abandon({name + TEMPORARY!r}), _smg.file_digest({name!r}))[1]")
+        return self._matches(digest, data)
+
     def _transfer(self, operation: Operation, data: bytes, progress: Progress | None) -> None:
         start = time.perf_counter()
         self.request(operation, data, progress=progress)
@@ -314,7 +320,7 @@ class Board:
         layout = read_layout(data)
         with self._heap.enough_for(f"copy {name}"):
             self._start_link()
-            if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
+            if self._holds(name, data):
                 return False
         self._heap.require(data, layout)
         return self.put_file(name, data, progress)
