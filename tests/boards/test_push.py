@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from models import model_path
+from smidgen.board_memory import module_memory
 from smidgen.cli.app import cli
 from smidgen.errors import BlobError, BoardError, InputError
 from smidgen.link import speed
@@ -135,6 +137,45 @@ def test_what_does_not_fit_is_not_sent(
     refuse_transfers(monkeypatch)
     with pytest.raises(BoardError, match=r"the model does not fit: it needs 300164 bytes of RAM .* bytes of RAM free"):
         push_to(board, path, ram=ram)
+
+
+def test_ram_for_smidgen_itself(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a smidgen that is on the board, but not imported yet, the RAM is measured."""
+    board.put_file("smidgen.py", b"kept = bytearray(60_000)\n")
+    path = tmp_path / "large.smg"
+    path.write_bytes(make_blob(4, padding=_free(board) - 40_000))
+    refuse_transfers(monkeypatch)
+    with pytest.raises(
+        BoardError, match=r"it needs (\d+) bytes .* its arena 8\), .* has (\d+) bytes .* free"
+    ) as caught:
+        push_to(board, path)
+    needed, *_, free = map(int, re.findall(r"(\d+) bytes", str(caught.value)))
+    assert needed > free
+
+
+@pytest.mark.parametrize("module", [None, b"raise OSError(5)\n", b"bytearray(10_000_000)\n"])
+def test_ram_for_a_smidgen_that_cannot_be_imported(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: bytes | None
+) -> None:
+    """It is not there, damaged, or larger than the RAM: it counts with what it takes on other boards."""
+    if module is not None:
+        board.put_file("smidgen.py", module)
+    expected = module_memory("x64").heap
+    path = tmp_path / "large.smg"
+    path.write_bytes(make_blob(4, padding=60_000))
+    assert push_to(board, path).transfer is not None
+    path.write_bytes(make_blob(4, padding=_free(board) - expected))
+    refuse_transfers(monkeypatch)
+    size = path.stat().st_size
+    numbers = f"{size + 8 + expected} bytes of RAM .the blob {size} bytes, its arena 8, smidgen itself about {expected}"
+    with pytest.raises(BoardError, match=f"the model does not fit: it needs {numbers}"):
+        push_to(board, path)
+
+
+def _free(board: Board) -> int:
+    """Bytes of RAM while nothing but the link is there."""
+    board._start_link()
+    return int(board.evaluate("_smg.memory()[0]"))
 
 
 @pytest.mark.parametrize("ram", [True, False])

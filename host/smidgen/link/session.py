@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from smidgen.errors import BoardError, BoardReset, InputError
+from smidgen.board_memory import module_memory
+from smidgen.errors import BoardError, BoardReset, BoardTimeout, InputError
 from smidgen.link import board_helper, natmod
 from smidgen.link.board_heap import BoardHeap
 from smidgen.link.board_model import BoardModel
@@ -316,13 +317,16 @@ class Board:
         self._last_transfer = Transfer(len(data), seconds, line_limit(self.port, self._repl.baudrate))
 
     def put_blob(self, name: str, data: bytes, progress: Progress | None = None) -> bool:
-        """`put_file` for a model. Raises BoardError, too, when the board has not the RAM that it needs there."""
+        """`put_file` for a model. Raises BoardError, too, when the board has not the RAM to run it.
+
+        smidgen is imported for that if it is there; else the RAM that it will take counts too.
+        """
         layout = read_layout(data)
         with self._heap.enough_for(f"copy {name}"):
             self._start_link()
             if self._holds(name, data):
                 return False
-        self._heap.require(data, layout)
+        self._heap.require(data, layout, module_bytes=self._missing_module_bytes())
         return self.put_file(name, data, progress)
 
     def put_model(self, data: bytes, name: str, progress: Progress | None = None) -> bool:
@@ -512,6 +516,19 @@ class Board:
                     f"MicroPython ({error}): install it again"
                 ) from error
             raise
+
+    def _missing_module_bytes(self) -> int:
+        """RAM that smidgen takes once it is imported; 0 if it is now, or if this firmware has no smidgen to load."""
+        self._heap.collect()
+        try:
+            self.evaluate("bool(_smg.module())")
+            return 0
+        except (BoardReset, BoardTimeout):
+            raise
+        except BoardError:  # it is not there, does not load, or has not the RAM
+            _, mpy = self.eval(natmod.IDENTITY)
+            arch = natmod.architecture(mpy)
+            return 0 if arch is None else module_memory(arch).heap
 
     def _refuse_shadows(self) -> None:
         """A smidgen in the root would be imported instead of the one in lib/."""
