@@ -101,10 +101,11 @@ def connect(
     for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted.
     Raises BoardError when the board cannot be reached, InputError when `port` cannot be a port or is not the only one.
     """
-    port = resolve(default_port() if port is None else port)
+    port = default_port() if port is None else port
+    if heap_bytes is not None and not is_virtual(port):
+        raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
+    port = resolve(port)
     if not is_virtual(port):
-        if heap_bytes is not None:
-            raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
         return _open(port, slowness_behind(port), timeout, baudrate, None)
     virtual = create_virtual_board(port, heap_bytes)
     virtual.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from smidgen.errors import InputError
 from smidgen.link.session import connect
 from smidgen.packer import require_writable
 from smidgen.stream.dataset import Dataset, FloatArray, load_dataset, save_dataset
-from smidgen.stream.sensor import BoardSensor, is_board_source
+from smidgen.stream.sensor import BoardSensor, is_board_source, parse_sensor
 from smidgen.stream.source import Source
 from smidgen.stream.specification import open_source
 
 _BLOCK_SAMPLES = 256
+_LONGEST_SECONDS = 1e9  # for no more than that the number of samples is not infinite
 _SAVE_SECONDS = 5.0  # after so long, what has come is saved
 
 Progress = Callable[[int, int], None]  # samples so far, samples wanted (0: until the source ends)
@@ -66,11 +66,11 @@ def collect(
         raise InputError(f"{path}: a data set is a .npz file")
     if not label.strip():
         raise InputError("a label has at least one character")
+    if seconds is not None and not 0 < seconds <= _LONGEST_SECONDS:
+        raise InputError(f"a recording lasts more than 0 s and at most {_LONGEST_SECONDS:.0f} s, not {seconds:g} s")
     require_writable(path)
     with _opened(source, port, rate, encoding, channels) as opened:
         if samples is None and seconds is not None:
-            if not 0 < seconds < math.inf:
-                raise InputError(f"a recording lasts more than 0 s, and not for ever, not {seconds:g} s")
             if opened.rate is None:
                 raise InputError(f"{opened.name} does not say how many samples a second it has: give --rate")
             samples = max(1, round(seconds * opened.rate))
@@ -86,6 +86,7 @@ def _opened(source: str, port: str | None, rate: float | None, encoding: str, ch
         finally:
             opened.close()
         return
+    parse_sensor(source)  # before the board is bothered
     with connect(port) as board:
         sensor = BoardSensor(board, source)
         try:

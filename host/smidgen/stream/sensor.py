@@ -175,11 +175,7 @@ class SensorStreamer:
     """Streams a sensor of the board: the board fills its ring by itself, and is asked for answers."""
 
     def __init__(self, sensor: BoardSensor, preprocessing: Preprocessing, model: BoardModel, plan: WindowPlan) -> None:
-        if preprocessing.features is not None:
-            raise InputError(
-                f"{preprocessing.kind} features are computed on the computer, not on the board: use the computer's "
-                f"microphone, or record with smidgen collect and stream the file"
-            )
+        require_raw(preprocessing)
         self.timing = StreamTiming(plan.hop / sensor.rate)
         self._sensor = sensor
         self._model = model
@@ -239,6 +235,15 @@ class SensorStreamer:
     def _remember(self, rows: Int8Array) -> None:
         self._seen += len(rows)
         self._recent = np.concatenate((self._recent, rows))[-(self._plan.capacity + self._plan.hop) :]
+
+
+def require_raw(preprocessing: Preprocessing) -> None:
+    """Raise InputError for what a board does not do with its own samples."""
+    if preprocessing.features is not None:
+        raise InputError(
+            f"{preprocessing.kind} features are computed on the computer, not on the board: use the computer's "
+            f"microphone, or record with smidgen collect and stream the file"
+        )
 
 
 def _ring_sizes(plan: WindowPlan, hop: int) -> list[int]:

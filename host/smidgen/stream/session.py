@@ -82,6 +82,12 @@ def require_possible(shape: Sequence[int], window: int | None, hop: int | None) 
     plan_windows(shape, 1, hop=hop)
 
 
+def require_rate(source: Source) -> None:
+    """Raise InputError for a source that cannot be streamed in real time."""
+    if source.rate is None:
+        raise InputError(f"{source.name} does not say how many samples a second it has: give --rate")
+
+
 def _row_lengths(shape: Sequence[int]) -> set[int]:
     """Elements that belong to one instant, if a tensor of this shape has time before all else; any, if it is flat."""
     dimensions = [dimension for dimension in shape if dimension > 1]
@@ -123,8 +129,8 @@ class Streamer:
         *,
         realtime: bool,
     ) -> None:
-        if realtime and source.rate is None:
-            raise InputError(f"{source.name} does not say how many samples a second it has: give --rate")
+        if realtime:
+            require_rate(source)
         self._source = source
         self._preprocessing = preprocessing
         self._tensor = tensor
