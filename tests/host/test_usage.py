@@ -59,6 +59,8 @@ UNSUITABLE = {
     "stream --port auto features.smg --source board:adc": "are computed on the computer",
     "stream --port auto a.smg --source x.npy --rate 10 --record none/x.npz": "there is no folder",
     "stream --port auto a.smg --source x.npy --rate 10 --record x.csv": "recordings are",
+    "check-power --port auto nothing --ohms 330": "there is no power source",
+    "check-power --port auto estimate:board=pico --ohms 330": "an estimate measures nothing",
     "collect --port auto --source board:nothing --label a -o a.npz": "is no sensor",
     "collect --port auto --source board:adc --label a -o a.npz --seconds nan": "more than 0 s",
     "collect --port auto --source board:adc --label a -o a.npz --seconds 1e300": "at most 1000000000 s",
