@@ -20,6 +20,10 @@ class SmidgenRing:
         self._hop = hop
         self._capacity = capacity
         self._ring = memoryview(bytearray(capacity * width))
+        self.restart()
+
+    def restart(self):
+        """Forget all frames: the next one is the first of another recording, and of window 0."""
         self._written = 0  # bytes since the start
         self._missing = 0  # the frames before this one are not all there
         self._next = self._dropped = 0  # windows

@@ -14,7 +14,7 @@ from smidgen.blob.reader import read_blob_file
 from smidgen.errors import InputError
 from smidgen.network import Network
 from smidgen.reference import run_steps
-from smidgen.runner import HOST, Runner, open_runner
+from smidgen.runner import HOST, Runner, find_port, open_runner
 from smidgen.samples import load_inputs
 
 Int8Array = NDArray[np.int8]
@@ -96,7 +96,7 @@ class Comparison:
         for row in self.operators:
             if index in (*row.parts, row.index):
                 return row
-        raise InputError(f"there is no operator {index}: the model has 0 to {self.operators[-1].index}")
+        raise _no_operator(index, self.operators[-1].index + 1)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, without the values."""
@@ -116,11 +116,13 @@ def compare_operators(
     port: str,
     *,
     sample: int = 0,
+    operator: int | None = None,
     heap_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run the blob at `path` on sample number `sample` of the array file `inputs`, on the board and in the reference.
 
+    operator: one that will be asked for afterwards; InputError if there is none, before the board is opened.
     The board runs once for every operator, because its memory does not keep all tensors. Raises InputError when there
     is no such sample, or no board; `samples.load_inputs` says which files are taken.
     """
@@ -130,6 +132,9 @@ def compare_operators(
     samples = load_inputs(inputs, blob.network)
     if not 0 <= sample < len(samples):
         raise InputError(f"there is no sample {sample} in {inputs}: it has 0 to {len(samples) - 1}")
+    if operator is not None and not 0 <= operator < len(blob.network.operators):
+        raise _no_operator(operator, len(blob.network.operators))
+    port = find_port(port)
     with open_runner(blob, Path(path).read_bytes(), port, heap_bytes=heap_bytes) as runner:
         rows, values = compare_network(blob.network, runner, samples[sample], progress)
     return Comparison(port, sample, rows, values)
@@ -181,6 +186,10 @@ def tensor_errors(board: Int8Array, reference: Int8Array) -> TensorErrors:
         mean_abs=float(distance.mean()),
         rmse=float(np.sqrt(np.mean(np.square(difference)))),
     )
+
+
+def _no_operator(index: int, count: int) -> InputError:
+    return InputError(f"there is no operator {index}: the model has 0 to {count - 1}")
 
 
 def _writers(network: Network) -> dict[int, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -174,17 +175,42 @@ def save(data: bytes, path: str | Path, inputs: Sequence[str | Path | None] = ()
 
     inputs: files that the data were made from and that must not be overwritten. Raises InputError.
     """
-    target = Path(os.path.realpath(path))
-    for source in inputs:
-        if source is not None and target == Path(os.path.realpath(source)):
-            raise InputError(f"{path} is an input of this command; choose another name for the output")
+    target = _target(path, inputs)
     try:
         if target.exists() and not target.is_file():
             target.write_bytes(data)  # a device or a pipe cannot be replaced
         else:
             _replace(data, target)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise _unwritable(path, target, error) from error
+
+
+def require_writable(path: str | Path, inputs: Sequence[str | Path | None] = ()) -> None:
+    """Raise the InputError with which `save` would fail, before work whose result would be lost. Leaves no file."""
+    target = _target(path, inputs)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.is_file() or not target.exists():
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
+                pass
+    except OSError as error:
+        raise _unwritable(path, target, error) from error
+
+
+def _target(path: str | Path, inputs: Sequence[str | Path | None]) -> Path:
+    """What a path leads to; InputError if that is one of the inputs."""
+    target = Path(os.path.realpath(path))
+    for source in inputs:
+        if source is not None and target == Path(os.path.realpath(source)):
+            raise InputError(f"{path} is an input of this command; choose another name for the output")
+    return target
+
+
+def _unwritable(path: str | Path, target: Path, error: OSError) -> InputError:
+    if not target.parent.is_dir():
+        return InputError(f"cannot write {path}: there is no folder {target.parent}; make it, or choose another name")
+    return InputError(f"cannot write {path}: {error.strerror or error}; choose another name or folder")
 
 
 def _replace(data: bytes, target: Path) -> None:

@@ -17,6 +17,7 @@ from smidgen.errors import InputError
 from smidgen.link.board_model import BoardModel
 from smidgen.link.session import connect
 from smidgen.network import Network
+from smidgen.ports.names import resolve
 from smidgen.reference import run_network, run_steps
 from smidgen.samples import dequantize, load_inputs
 
@@ -74,6 +75,11 @@ class BoardRunner:
         return self._model.tensor(self._network.operators[operator].output, *inputs)
 
 
+def find_port(port: str) -> str:
+    """The port that a name stands for (`ports.resolve`); `host` stands for itself."""
+    return HOST if port == HOST else resolve(port)
+
+
 @contextmanager
 def open_runner(blob: Blob, data: bytes, port: str, *, heap_bytes: int | None = None) -> Iterator[Runner]:
     """A runner for `blob` (whose bytes are `data`) on `port`; smidgen is installed there unless it is already."""
@@ -118,6 +124,7 @@ def run_file(
     """
     blob, data = read_blob_file(path), Path(path).read_bytes()
     samples = load_inputs(inputs, blob.network)
+    port = find_port(port)
     rows, times = [], []
     with open_runner(blob, data, port, heap_bytes=heap_bytes) as runner:
         for number, sample in enumerate(samples):

@@ -19,7 +19,7 @@ from smidgen.lower import lower
 from smidgen.network import Kind, Network
 from smidgen.passes import simplify
 from smidgen.reference import run_network, run_steps
-from smidgen.runner import HOST, Runner, open_runner
+from smidgen.runner import HOST, Runner, find_port, open_runner
 from smidgen.samples import load_golden, load_inputs
 
 Int8Array = NDArray[np.int8]
@@ -140,6 +140,7 @@ def _verify(
     heap_bytes: int | None,
     progress: Progress | None,
 ) -> Verification:
+    port = find_port(port)
     exact, largest, first = 0, 0, None
     with open_runner(blob, Path(path).read_bytes(), port, heap_bytes=heap_bytes) as runner:
         for number, (sample, wanted) in enumerate(zip(inputs, expected, strict=True)):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from models import packed_model
+from smidgen.board_memory import module_memory
 from smidgen.cli.app import cli
 from smidgen.errors import BlobError, BoardError, InputError
 from smidgen.link import speed
@@ -51,6 +56,55 @@ def test_ram_for_the_prompt(virtual_board: VirtualUnixBoard, blob: Path) -> None
     terminal.serial.close()
 
 
+def kill_a_push(blob: Path, port: str) -> None:
+    """Push in a process that is killed when a third has been sent."""
+    code = (
+        "import os, signal, sys\n"
+        "from smidgen.link.push import push\n"
+        "def progress(done, total):\n"
+        "    if done > total // 3:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "push(sys.argv[1], sys.argv[2], progress=progress)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(blob), port], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_push_leaves_is_removed_by_the_next_session(
+    virtual_board: VirtualUnixBoard, blob: Path, tmp_path: Path
+) -> None:
+    """Whatever that writes; and the file that was being written is closed."""
+    kill_a_push(blob, virtual_board.port)
+    other = tmp_path / "other.smg"
+    other.write_bytes(make_blob(4))
+    with connect(virtual_board.port) as board:
+        assert "kws.smg.part" in board.eval("__import__('os').listdir()")
+        board.exec("abandoned = _smg.file")
+        push_to(board, other)
+        assert board.eval("__import__('os').listdir()") == ["other.smg"]
+        with pytest.raises(BoardError):
+            board.exec("abandoned.write(b'more')")
+
+
+def test_what_a_killed_push_leaves_is_removed_after_a_reset(virtual_board: VirtualUnixBoard, blob: Path) -> None:
+    """By the next push of the same name, though the file is there already. Other files stay."""
+    with connect(virtual_board.port) as board:
+        push_to(board, blob)
+        for name in ("kws.smg.part", "own.part"):
+            board.exec(f"open({name!r}, 'wb').close()")
+        assert push_to(board, blob).transfer is None
+        assert sorted(board.eval("__import__('os').listdir()")) == ["kws.smg", "own.part"]
+
+
+def test_what_a_killed_push_leaves_takes_no_room(board: Board, blob: Path) -> None:
+    """It is removed before the room in the file system is looked at."""
+    board._start_link()
+    board.exec("_smg.storage = lambda name: 0 if name + '.part' in _smg.os.listdir() else 1_000_000")
+    board.exec("open('kws.smg.part', 'wb').close()")
+    assert push_to(board, blob).transfer is not None
+    assert board.eval("__import__('os').listdir()") == ["kws.smg"]
+
+
 @pytest.mark.parametrize("padding", [20_000, 120_000])
 def test_another_model_in_ram(board: Board, padding: int) -> None:
     """padding: so that both fit, and so that they do not."""
@@ -82,6 +136,45 @@ def test_what_does_not_fit_is_not_sent(
     refuse_transfers(monkeypatch)
     with pytest.raises(BoardError, match=r"the model does not fit: it needs 300164 bytes of RAM .* bytes of RAM free"):
         push_to(board, path, ram=ram)
+
+
+def test_ram_for_smidgen_itself(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a smidgen that is on the board, but not imported yet, the RAM is measured."""
+    board.put_file("smidgen.py", b"kept = bytearray(60_000)\n")
+    path = tmp_path / "large.smg"
+    path.write_bytes(make_blob(4, padding=_free(board) - 40_000))
+    refuse_transfers(monkeypatch)
+    with pytest.raises(
+        BoardError, match=r"it needs (\d+) bytes .* its arena 8\), .* has (\d+) bytes .* free"
+    ) as caught:
+        push_to(board, path)
+    needed, *_, free = map(int, re.findall(r"(\d+) bytes", str(caught.value)))
+    assert needed > free
+
+
+@pytest.mark.parametrize("module", [None, b"raise OSError(5)\n", b"bytearray(10_000_000)\n"])
+def test_ram_for_a_smidgen_that_cannot_be_imported(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: bytes | None
+) -> None:
+    """It is not there, damaged, or larger than the RAM: it counts with what it takes on other boards."""
+    if module is not None:
+        board.put_file("smidgen.py", module)
+    expected = module_memory("x64").heap
+    path = tmp_path / "large.smg"
+    path.write_bytes(make_blob(4, padding=60_000))
+    assert push_to(board, path).transfer is not None
+    path.write_bytes(make_blob(4, padding=_free(board) - expected))
+    refuse_transfers(monkeypatch)
+    size = path.stat().st_size
+    numbers = f"{size + 8 + expected} bytes of RAM .the blob {size} bytes, its arena 8, smidgen itself about {expected}"
+    with pytest.raises(BoardError, match=f"the model does not fit: it needs {numbers}"):
+        push_to(board, path)
+
+
+def _free(board: Board) -> int:
+    """Bytes of RAM while nothing but the link is there."""
+    board._start_link()
+    return int(board.evaluate("_smg.memory()[0]"))
 
 
 @pytest.mark.parametrize("ram", [True, False])

@@ -18,7 +18,7 @@ from smidgen.errors import BoardError, InputError
 from smidgen.link.session import connect
 from smidgen.link.virtual import VirtualUnixBoard
 from smidgen.reference import run_network
-from smidgen.stream import LiveWindow, StreamOptions, run_stream
+from smidgen.stream import LiveWindow, StreamOptions, StreamResult, run_stream
 from smidgen.stream.board_ring import BoardRing
 from smidgen.stream.collect import collect
 from smidgen.stream.dataset import load_dataset
@@ -55,6 +55,22 @@ def test_every_window_is_exact(
     assert sum(result.labels.values()) == len(expected)
 
 
+def test_recordings_are_streamed_one_after_the_other(
+    virtual_board: VirtualUnixBoard, dense_blob: Path, tmp_path: Path
+) -> None:
+    samples = np.random.default_rng(5).normal(0, 6, (40, 2)).astype(np.float32)
+    starts = [0, 10, 12, 21]
+    np.savez(tmp_path / "a.npz", samples=samples, starts=np.array(starts), rate=np.array(100.0))
+    seen: list[LiveWindow] = []
+    options = StreamOptions(hop=2, realtime=False)
+    result = run_stream(dense_blob, str(tmp_path / "a.npz"), virtual_board.port, options, show=seen.append)
+    parts = np.split(quantized(dense_blob, samples), starts[1:])
+    expected = [output for part in parts for output in expected_outputs(dense_blob, part, 2)]
+    assert [live.answer.outputs[0].reshape(-1).tolist() for live in seen] == expected
+    assert [live.answer.number for live in seen] == list(range(len(expected)))
+    assert result.timing.keeps_up and result.timing.frames == 40
+
+
 def test_frames_that_come_all_at_once_are_dropped_and_counted(
     virtual_board: VirtualUnixBoard, dense_blob: Path
 ) -> None:
@@ -85,6 +101,9 @@ def test_command(virtual_board: VirtualUnixBoard, dense_blob: Path, tmp_path: Pa
     np.save(tmp_path / "short.npy", np.zeros(5, np.float32))
     short = CliRunner().invoke(cli, [*arguments, "--source", str(tmp_path / "short.npy"), "--speed", "max"])
     assert short.exit_code == 0 and "ended after 5 frames, a window takes 6 frames of 1" in short.stderr
+    np.savez(tmp_path / "short.npz", samples=np.zeros(10), starts=np.array([0, 5]))
+    short = CliRunner().invoke(cli, [*arguments, "--source", str(tmp_path / "short.npz"), "--speed", "max"])
+    assert short.exit_code == 0 and "no recording of the source is long enough, a window takes 6" in short.stderr
     refused = CliRunner().invoke(cli, [*arguments, "--window", "7"])
     assert isinstance(refused.exception, InputError)
 
@@ -118,6 +137,26 @@ def test_a_sensor_of_the_board(virtual_board: VirtualUnixBoard, dense_blob: Path
             tensor = network.tensors[0]
             expected = np.clip(np.floor(values / tensor.scale + tensor.zero_point + 0.5), -128, 127)
             assert rows.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("source", ["a.npy", "board:simulated,rate=1000000,channels=2"])
+def test_a_hop_for_which_the_board_has_no_room(
+    virtual_board: VirtualUnixBoard, dense_blob: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """The error says the largest hop, and with that it works."""
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((3, 2), np.float32))
+
+    def stream(hop: int) -> StreamResult:
+        return run_stream(dense_blob, source, virtual_board.port, StreamOptions(hop=hop, realtime=False, limit=1))
+
+    with pytest.raises(BoardError, match=r"a hop of 1000000 frames takes \d+ .* \d+ bytes are free: take") as caught:
+        stream(1_000_000)
+    largest = int(str(caught.value).rsplit(" ", 1)[-1])
+    assert largest > 10_000
+    assert stream(largest).timing.answered == 1
+    with pytest.raises(BoardError, match=f"a hop of {3 * largest // 2} frames"):
+        stream(3 * largest // 2)
 
 
 def test_collecting_from_a_sensor(virtual_board: VirtualUnixBoard, tmp_path: Path) -> None:

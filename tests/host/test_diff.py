@@ -70,7 +70,7 @@ def test_errors_of_a_tensor() -> None:
 def test_all_equal(blob: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, None)
     seen: list[tuple[int, int]] = []
-    result = compare_operators(blob, inputs, "a board", sample=2, progress=lambda *step: seen.append(step))
+    result = compare_operators(blob, inputs, "sim:unix", sample=2, progress=lambda *step: seen.append(step))
     assert result.is_equal and result.first_difference is None
     assert [(row.index, row.parts) for row in result.operators] == [(0, ()), (2, (1,)), (3, ()), (4, ())]
     assert all(row.inputs_equal and row.errors.differing == 0 for row in result.operators)
@@ -81,7 +81,7 @@ def test_all_equal(blob: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_wrong_operator(blob: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
     """Those before it are equal; those after it have inputs that differ. A part is judged with its whole tensor."""
     use(monkeypatch, wrong)
-    result = compare_operators(blob, inputs, "a board")
+    result = compare_operators(blob, inputs, "sim:unix")
     first = result.first_difference
     assert first is not None
     completing = 2 if wrong == 1 else wrong
@@ -101,7 +101,7 @@ def test_a_wrong_operator(blob: Path, inputs: Path, monkeypatch: pytest.MonkeyPa
 
 def test_real_errors_are_steps_times_the_scale(blob: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, 3)
-    document = compare_operators(blob, inputs, "a board").as_dict()
+    document = compare_operators(blob, inputs, "sim:unix").as_dict()
     row = document["operators"][2]
     assert document["first_difference"] == row["index"] == 3
     assert row["scale"] == pytest.approx(0.05)
@@ -111,7 +111,7 @@ def test_real_errors_are_steps_times_the_scale(blob: Path, inputs: Path, monkeyp
 def test_a_sample_that_is_not_there(blob: Path, inputs: Path) -> None:
     for sample in (-1, 4):
         with pytest.raises(InputError, match=rf"there is no sample {sample} in .*: it has 0 to 3"):
-            compare_operators(blob, inputs, "a board", sample=sample)
+            compare_operators(blob, inputs, "sim:unix", sample=sample)
     with pytest.raises(InputError, match="'host' is the reference itself: name a board"):
         compare_operators(blob, inputs, "host")
 
@@ -143,7 +143,7 @@ def test_command(blob: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.M
 @pytest.fixture
 def comparison(blob: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
     use(monkeypatch, None)
-    return compare_operators(blob, inputs, "a board")
+    return compare_operators(blob, inputs, "sim:unix")
 
 
 def test_plot(comparison: Comparison) -> None:

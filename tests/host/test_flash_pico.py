@@ -260,6 +260,10 @@ def test_unsuitable_wishes(bench: Bench, tmp_path: Path) -> None:
     bench.firmware.write_bytes(b"")
     with pytest.raises(InputError, match="is empty"):
         bench.plan()
+    with pytest.raises(InputError, match="not both"):  # before the firmware is read or downloaded
+        bench.plan(PORT, volume=bench.drives / "RPI-RP2")
+    with pytest.raises(InputError, match="has no drive"):
+        plan_flash("esp32c3", bench.firmware, volume=bench.drives / "RPI-RP2", system=bench.system)
     bench.firmware.unlink()
     with pytest.raises(InputError, match=r"cannot read the firmware .*: No such file"):
         bench.plan()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_collecting_adds_recordings(tmp_path: Path) -> None:
     assert [len(part) for _, part in recordings] == [600, 300, 1]
 
 
+def test_collecting_from_several_recordings(tmp_path: Path) -> None:
+    source, data = tmp_path / "a.npz", tmp_path / "data.npz"
+    samples = np.arange(9, dtype=np.float32).reshape(9, 1)
+    np.savez(source, samples=samples, starts=np.array([0, 4, 4, 6]))
+    assert collect(str(source), "walk", data).recordings == {"walk": 3}
+    assert collect(str(source), "run", data, samples=6).recordings == {"walk": 3, "run": 2}
+    parts = [part.reshape(-1).tolist() for _, part in load_dataset(data, 1, None).recordings()]
+    assert parts == [[0, 1, 2, 3], [4, 5], [6, 7, 8], [0, 1, 2, 3], [4, 5]]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("cut")])
 def test_what_came_before_an_interruption_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -129,6 +140,55 @@ def test_collecting_from_a_file_needs_no_board(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [*arguments, "--port", "id:none"])
     assert done.exit_code == 0, done.output
     assert load_dataset(tmp_path / "data.npz", 2, None).samples.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("source", ["a.npy", "board:simulated"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none/data.npz", "there is no folder .*none; make it"),
+        ("folder.npz", "Is a directory; choose another name"),
+        ("a.npy/data.npz", "there is no folder .*a.npy; make it"),
+        (f"{'x' * 251}.npz", "File name too long"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_found_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, name: str, message: str
+) -> None:
+    """Before a sample is read, and before a port is opened."""
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((4, 1), np.float32))
+    Path("folder.npz").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for opening in ("open_source", "connect"):
+        monkeypatch.setattr(collecting, opening, lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(InputError, match=f"cannot write {name}: {message}"):
+        collect(source, "a", Path(name))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_output_in_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    np.save(tmp_path / "a.npy", np.zeros((4, 1), np.float32))
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(collecting, "open_source", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(InputError, match=r"data\.npz: Permission denied; choose another name or folder"):
+        collect(str(tmp_path / "a.npy"), "a", tmp_path / "data.npz")
+
+
+def test_looking_whether_a_data_set_can_be_written_leaves_it_as_it_is(tmp_path: Path) -> None:
+    source, data = tmp_path / "a.npy", tmp_path / "data.npz"
+    np.save(source, np.zeros((4, 1), np.float32))
+    collect(str(source), "a", data)
+    content = data.read_bytes()
+    with pytest.raises(InputError, match="the source has 100"):
+        collect(str(source), "a", data, rate=100)
+    with pytest.raises(InputError, match="cannot read"):
+        collect(str(tmp_path / "none.npy"), "a", tmp_path / "new.npz")
+    assert data.read_bytes() == content
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "data.npz"]
 
 
 def test_what_does_not_belong_together(tmp_path: Path) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from graph_builder import GraphBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from smidgen import graph as g
 from smidgen.errors import InputError
 from smidgen.link.layout import TensorLayout
+from smidgen.packer import pack_graph
+from smidgen.stream import StreamOptions, run_stream
+from smidgen.stream import run as running
 from smidgen.stream.backlog import Backlog
 from smidgen.stream.board_ring import Answer, parse_answer
+from smidgen.stream.features import FeatureSettings
 from smidgen.stream.preprocessing import Preprocessing
 from smidgen.stream.session import AnsweredWindow, Streamer, WindowPlan, plan_windows
 from smidgen.stream.source import ArraySource
@@ -61,6 +68,9 @@ class RingHere:
 
     def skip(self, frames: int) -> None:
         self.ring.skip(frames)
+
+    def restart(self) -> None:
+        self.ring.restart()
 
 
 def cut(frames: NDArray[np.int8], plan: WindowPlan) -> list[NDArray[np.int8]]:
@@ -122,11 +132,17 @@ def test_windows_with_a_gap_are_dropped() -> None:
 
 
 def stream(
-    samples: NDArray[np.float32], plan: WindowPlan, ring: Any, *, realtime: bool, limit: int | None = None
+    samples: NDArray[np.float32],
+    plan: WindowPlan,
+    ring: Any,
+    *,
+    realtime: bool,
+    limit: int | None = None,
+    starts: Sequence[int] = (0,),
 ) -> Any:
     tensor = TensorLayout((plan.window, plan.width), 0.5, 3)
     seen: list[AnsweredWindow] = []
-    source = ArraySource("test", samples, 1e6)
+    source = ArraySource("test", samples, 1e6, starts)
     streamer = Streamer(source, Preprocessing(), tensor, plan, ring, realtime=realtime)
     streamer.run(seen.append, limit)
     return tensor.quantize(samples), seen, streamer.timing
@@ -167,6 +183,43 @@ def test_a_slow_board_in_real_time_counts_every_window() -> None:
     assert len(stream(samples, plan, Slow(plan), realtime=True, limit=3)[1]) == 3
 
 
+@pytest.mark.parametrize("realtime", [False, True])
+@pytest.mark.parametrize("hop", [1, 3, 8, 11])
+def test_no_window_has_samples_of_two_recordings(hop: int, realtime: bool) -> None:
+    """One is shorter than a window, one is empty, one is as long as a window, and the first ends between two hops."""
+    plan = plan_windows((1, 8, 2), 2, hop=hop)
+    samples = np.random.default_rng(hop).normal(0, 20, (230, 2)).astype(np.float32)
+    starts = [0, 101, 106, 106, 114]
+    frames, seen, timing = stream(samples, plan, RingHere(plan), realtime=realtime, starts=starts)
+    expected = [window for part in np.split(frames, starts[1:]) for window in cut(part, plan)]
+    assert len(seen) + timing.dropped == len(expected)
+    assert realtime or timing.keeps_up
+    assert len({window.number for window in seen}) == len(seen)
+    for window in seen:
+        assert np.array_equal(window.outputs[0].reshape(-1, 2), expected[window.number])
+        assert np.array_equal(window.rows, expected[window.number])
+    limited = stream(samples, plan, RingHere(plan), realtime=False, limit=len(expected) - 1, starts=starts)[1]
+    assert [window.number for window in limited] == list(range(len(expected) - 1))
+
+
+def test_features_do_not_remember_the_recording_before() -> None:
+    """Frames of 20 ms every 10 ms: 400 samples have 4, whatever is before them, 150 none."""
+    settings = FeatureSettings(rate=8000, window_ms=20, stride_ms=10, filters=4, coefficients=0, upper_hz=4000)
+    preprocessing = Preprocessing("log-mel", features=settings)
+    tensor = TensorLayout((2, 4), 0.1, 0)
+    plan = plan_windows((2, 4), 4, hop=1)
+    samples = np.random.default_rng(0).normal(0, 1, (950, 1)).astype(np.float32)
+
+    def rows(source: ArraySource) -> list[list[list[int]]]:
+        seen: list[AnsweredWindow] = []
+        Streamer(source, preprocessing, tensor, plan, RingHere(plan), realtime=False).run(seen.append)
+        return [window.rows.tolist() for window in seen]
+
+    alone = [rows(ArraySource("a", part, 8000)) for part in np.split(samples, [400, 550])]
+    assert [len(windows) for windows in alone] == [3, 0, 3]
+    assert rows(ArraySource("a", samples, 8000, [0, 400, 550])) == [*alone[0], *alone[2]]
+
+
 def test_an_error_of_the_source_is_raised() -> None:
     class Broken(ArraySource):
         def read(self, count: int) -> NDArray[np.float32]:
@@ -201,6 +254,35 @@ def test_plans() -> None:
         plan_windows((1, 49, 10, 1), 10, window=50)
     with pytest.raises(InputError, match="not 0"):
         plan_windows((4,), 1, hop=0)
+
+
+@pytest.mark.parametrize(("width", "largest"), [(1, 8388604), (2, 4194302), (8, 1048575)])
+def test_a_hop_for_which_no_board_has_room(width: int, largest: int) -> None:
+    """Window and two hops in 16 MiB. Nothing is allocated for it here."""
+    assert plan_windows((1, 8), width, hop=largest).hop == largest
+    for hop in (largest + 1, 10**30):
+        with pytest.raises(
+            InputError, match=f"a hop of {hop} frames .* at most {largest} are possible; take a smaller"
+        ):
+            plan_windows((1, 8), width, hop=hop)
+
+
+def test_what_no_sensor_makes_possible_is_refused_before_the_board_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "connect", lambda _: pytest.fail("the port was opened"))
+    b = GraphBuilder()
+    b.tensor("x", (1, 6), 0.1, 3)
+    b.tensor("y", (1, 3), 0.2, -4)
+    b.append(g.FullyConnected(["x"], "y", weights=b.weights("w", (3, 6), 0)))
+    blob = tmp_path / "dense.smg"
+    blob.write_bytes(pack_graph(b.finish(["x"], ["y"]), {}))
+    for options, message in (
+        (StreamOptions(hop=10**12), "a hop of 1000000000000 frames"),
+        (StreamOptions(window=7), "6 elements, which are not a window of 7 frames: leave --window away"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run_stream(blob, "board:simulated", "sim:unix", options)
 
 
 def test_a_full_backlog_discards_the_oldest() -> None:

@@ -153,6 +153,24 @@ def test_unsuitable_arrays(tmp_path: Path) -> None:
         open_source(str(tmp_path / "a.npz"))
 
 
+def test_recordings_of_a_data_set(tmp_path: Path) -> None:
+    """Each is read to its end, the empty one too."""
+    samples = np.arange(10.0).reshape(10, 1)
+    np.savez(tmp_path / "a.npz", samples=samples, starts=np.array([0, 4, 4]), rate=np.array(25.0))
+    source = open_source(str(tmp_path / "a.npz"))
+    assert read_all(source).reshape(-1).tolist() == [0, 1, 2, 3]
+    assert source.next_recording() and not len(source.read(3))
+    assert source.next_recording() and read_all(source).reshape(-1).tolist() == [4, 5, 6, 7, 8, 9]
+    assert not source.next_recording() and not len(source.read(3))
+
+
+@pytest.mark.parametrize("starts", [[1], [0, 5, 4], [0, 11], [0.0], [[0]], []])
+def test_impossible_starts(tmp_path: Path, starts: list[float]) -> None:
+    np.savez(tmp_path / "a.npz", samples=np.zeros(10), starts=np.array(starts))
+    with pytest.raises(InputError, match="starts are rising int64, from 0 to at most 10"):
+        open_source(str(tmp_path / "a.npz"))
+
+
 def test_a_microphone_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(InputError, match=r"needs the package sounddevice: pip install 'smidgen\[microphone\]'"):

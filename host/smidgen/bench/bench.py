@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from smidgen.bench.facts import blob_facts, board_facts, host_facts
-from smidgen.bench.folder import SessionFolder, create_session
+from smidgen.bench.folder import SessionFolder, create_session, require_empty
 from smidgen.bench.measurement import Measurement, Progress
 from smidgen.bench.plan import BenchPlan
 from smidgen.bench.report import write_report
@@ -19,6 +19,7 @@ from smidgen.boards import BoardDescription, load_boards
 from smidgen.errors import SmidgenError
 from smidgen.link.session import Board, BoardInfo, connect
 from smidgen.link.virtual import is_virtual
+from smidgen.ports.names import resolve
 from smidgen.power import PowerTrace, parse_source
 
 _SAVED_EVERY_SECONDS = 1.0
@@ -52,6 +53,9 @@ def bench(
     data = path.read_bytes()
     if plan.power:
         parse_source(plan.power.source)
+    if plan.folder is not None:
+        require_empty(plan.folder)
+    port = resolve(port)
     started = datetime.now().astimezone()
     with connect(port, heap_bytes=heap_bytes) as board:
         board.install()

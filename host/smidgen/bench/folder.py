@@ -45,14 +45,20 @@ def create_session(name: str, started: datetime, path: Path | None = None) -> Se
     try:
         if path is not None:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise InputError(
-                    f"{path} is not empty: a session needs a folder of its own, so that it replaces nothing"
-                )
+            require_empty(path)
             return SessionFolder(path)
         return SessionFolder(_unused(SESSIONS / f"{started:%Y-%m-%d_%H-%M-%S}_{_plain(name)}"))
     except OSError as error:
         raise InputError(f"cannot make the folder {error.filename or path}: {error.strerror}") from error
+
+
+def require_empty(path: Path) -> None:
+    """Raise InputError if there is a folder with something in it, or a file; nothing is made."""
+    try:
+        if path.exists() and any(path.iterdir()):
+            raise InputError(f"{path} is not empty: a session needs a folder of its own, so that it replaces nothing")
+    except OSError as error:
+        raise InputError(f"cannot use the folder {path}: {error.strerror}") from error
 
 
 def _unused(wanted: Path) -> Path:

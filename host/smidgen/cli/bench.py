@@ -15,7 +15,7 @@ from smidgen.bench import DEFAULT_INFERENCES, BenchPlan, BenchResult, PowerPlan,
 from smidgen.bench.figures import Row, latency_rows, link_rows, memory_rows, milliseconds, power_rows
 from smidgen.bench.folder import REPORT
 from smidgen.bench.plan import DEFAULT_IDLE_SECONDS
-from smidgen.cli.options import BLOB_FILE, board_port_option, heap_option, json_option
+from smidgen.cli.options import BLOB_FILE, board_port_option, heap_option, json_option, require_heap_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.cli.tables import make_table
 from smidgen.power import USAGE, Battery, parse_battery, parse_source
@@ -97,6 +97,7 @@ def bench_command(
     Exit code 1 if the board's outputs are wrong, 5 if board or meter fails, 6 if BLOB or an option is unsuitable, 130
     after Ctrl-C. What was measured until then is kept, and marked as partial.
     """
+    require_heap_option(port, heap_bytes)
     plan = None
     if power is not None:
         parse_source(power)

@@ -14,7 +14,7 @@ from smidgen.cli.options import json_option
 from smidgen.cli.output import note, print_json, results
 from smidgen.errors import MismatchError
 from smidgen.link.session import connect
-from smidgen.power import USAGE, ResistorCheck, check_resistor, create_source
+from smidgen.power import USAGE, ResistorCheck, check_resistor, create_source, require_checkable
 
 
 @click.command("check-power", epilog="Sources:\n\n" + "\n\n".join(USAGE.splitlines()))
@@ -39,6 +39,7 @@ def check_power(source: str, ohms: float, tolerance: float, seconds: float, port
     """
     with ExitStack() as stack:
         meter = create_source(source)
+        require_checkable(meter, port is not None)
         board = stack.enter_context(connect(port)) if port else None
         stack.enter_context(meter)
         note(f"measuring for {seconds:g} s with {meter.info.name}")

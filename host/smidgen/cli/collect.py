@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from smidgen.cli.options import FILE, json_option, optional_board_port_option
+from smidgen.cli.options import FILE, board_port_option, json_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.stream.collect import collect as collect_samples
 from smidgen.stream.standard_input import CSV, ENCODINGS
@@ -26,13 +26,15 @@ _INTERRUPTED = 130
 )
 @click.option("--format", "encoding", type=click.Choice([*ENCODINGS, CSV]), default="int16", help="Of standard input.")
 @click.option("--channels", type=click.IntRange(1, 256), default=1, help="Of standard input.")
-@optional_board_port_option
+@board_port_option
 @json_option
 def collect(
     source: str, label: str, output: Path, seconds: float | None, samples: int | None, rate: float | None,
     encoding: str, channels: int, port: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Collect labelled samples from a sensor of the board, or another source, for training."""
+    if seconds is not None and samples is not None:
+        raise click.UsageError("--seconds and --samples both say how much: give one of them")
     with progress_bar() as progress:
         collection = collect_samples(
             source, label, output, port=port, samples=samples, seconds=seconds, rate=rate, encoding=encoding,

@@ -16,7 +16,7 @@ from smidgen.cli.options import PortName, json_option
 from smidgen.cli.output import bytes_text, messages, note, print_json, progress_bar, results
 from smidgen.demo import DemoResult, LiveWindow, run_demo
 from smidgen.errors import MismatchError
-from smidgen.ports import PORT_VARIABLE
+from smidgen.ports import PORT_VARIABLE, resolve
 
 _ROWS = 8
 
@@ -40,7 +40,7 @@ def demo(port: str, windows: int | None, as_json: bool) -> None:
     """
     with ExitStack() as preparation, _LiveView(preparation) as view:
         progress = preparation.enter_context(progress_bar())
-        result = run_demo(port, limit=windows, progress=progress, show=view.show)
+        result = run_demo(resolve(port), limit=windows, progress=progress, show=view.show)
     if as_json:
         print_json(result.as_dict())
     else:

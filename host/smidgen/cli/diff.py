@@ -9,7 +9,7 @@ import rich_click as click
 from rich.text import Text
 
 from smidgen import packer
-from smidgen.cli.options import BLOB_FILE, FILE, board_port_option, heap_option, json_option
+from smidgen.cli.options import BLOB_FILE, FILE, board_port_option, heap_option, json_option, require_heap_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.cli.tables import make_table
 from smidgen.diff import Comparison, OperatorComparison, compare_operators
@@ -20,9 +20,15 @@ from smidgen.errors import MismatchError
 @click.command()
 @click.argument("blob", type=BLOB_FILE)
 @click.option("--input", "inputs", type=FILE, required=True, help="Samples (.npy or .npz): int8, or real values.")
-@click.option("--index", default=0, show_default=True, help="The sample to compare, counted from 0.")
+@click.option(
+    "--index", type=click.IntRange(min=0), default=0, show_default=True, help="The sample to compare, counted from 0."
+)
 @click.option("--plot", type=FILE, help="Draw board, reference and difference of one operator into this PNG file.")
-@click.option("--operator", type=int, help="The operator to draw.  [default: the first that differs, or the last]")
+@click.option(
+    "--operator",
+    type=click.IntRange(min=0),
+    help="The operator to draw.  [default: the first that differs, or the last]",
+)
 @board_port_option
 @heap_option
 @json_option
@@ -42,9 +48,12 @@ def diff(
     """
     if operator is not None and plot is None:
         raise click.UsageError("--operator chooses what --plot draws: give --plot FILE too")
+    require_heap_option(port, heap_bytes)
+    if plot is not None:
+        packer.require_writable(plot, (blob, inputs))
     with progress_bar() as progress:
         result = compare_operators(
-            blob, inputs, port, sample=index, heap_bytes=heap_bytes,
+            blob, inputs, port, sample=index, operator=operator, heap_bytes=heap_bytes,
             progress=lambda done, total: progress(f"comparing on {port}", done, total),
         )  # fmt: skip
     if plot is not None:

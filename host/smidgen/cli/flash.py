@@ -19,6 +19,7 @@ from smidgen.cli.options import BOARD_NAME, PortName, json_option
 from smidgen.cli.output import bytes_text, messages, note, print_json, progress_bar, results
 from smidgen.flash import FlashPlan, execute, plan_flash
 from smidgen.flash.esp_flash import DEFAULT_BAUD
+from smidgen.ports import AUTO
 
 
 @click.command()
@@ -60,6 +61,8 @@ def flash(
     """
     if volume is not None and context.get_parameter_source("port") is ParameterSource.ENVIRONMENT:
         port = None  # a default for all commands, and this one has been told better
+    if volume is not None and port not in (None, AUTO):
+        raise click.UsageError("--port and --volume name the same board in two states: give one of them")
     asks = not (dry_run or yes)
     if asks and not sys.stdin.isatty():
         raise click.UsageError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from smidgen.cli.options import BLOB_FILE, FILE, board_port_option, heap_option, json_option
+from smidgen.cli.options import BLOB_FILE, FILE, board_port_option, heap_option, json_option, require_heap_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 from smidgen.cli.tables import make_table
 from smidgen.mlperf import (
@@ -63,6 +63,7 @@ def mlperf(
     """
     if mode is None and (inputs is not None or as_json):
         raise click.UsageError("--input and --json belong to --run performance or --run accuracy")
+    require_heap_option(port, heap_bytes)
     candidate = open_candidate(blob, model)
     if candidate.warning:
         note(candidate.warning)

@@ -11,8 +11,8 @@ from click.shell_completion import CompletionItem
 
 from smidgen.boards import BoardDescription, UnknownBoardError, find_board, load_boards
 from smidgen.errors import InputError
-from smidgen.link.virtual import VIRTUAL_BOARDS
-from smidgen.ports import AUTO, HOST, ID_PREFIX, PORT_VARIABLE, list_candidates, resolve
+from smidgen.link.virtual import VIRTUAL_BOARDS, VirtualUnixBoard
+from smidgen.ports import AUTO, HOST, ID_PREFIX, PORT_VARIABLE, list_candidates
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -49,21 +49,15 @@ class BoardName(click.ParamType):  # type: ignore[type-arg]  # not generic in ol
 
 
 class PortName(click.ParamType):  # type: ignore[type-arg]
-    """Anything that names a port, which becomes the port itself: see `smidgen.ports.resolve`.
+    """Anything that names a port: see `smidgen.ports.resolve`, which is asked when everything else has been checked.
 
-    with_host: 'host', this computer, stands for itself. is_resolved: else it stays a name, for `connect`.
+    with_host: 'host', this computer, too.
     """
 
     name = "port"
 
-    def __init__(self, with_host: bool = False, is_resolved: bool = True) -> None:
+    def __init__(self, with_host: bool = False) -> None:
         self._with_host = with_host
-        self._is_resolved = is_resolved
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not self._is_resolved:
-            return str(value)
-        return HOST if self._with_host and value == HOST else resolve(str(value))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
@@ -100,22 +94,19 @@ def port_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def board_port_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """For commands that need a board."""
-    return _board_port(PortName())(command)
-
-
-def optional_board_port_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """For commands that only sometimes need a board, which is looked for then."""
-    return _board_port(PortName(is_resolved=False))(command)
-
-
-def _board_port(kind: PortName) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option(
-        "--port", type=kind, default=AUTO, show_default=True, envvar=PORT_VARIABLE, show_envvar=True,
+        "--port", type=PortName(), default=AUTO, show_default=True, envvar=PORT_VARIABLE, show_envvar=True,
         help=f"The board: {_PORT_KINDS}.",
-    )  # fmt: skip
+    )(command)  # fmt: skip
 
 
 def heap_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--heap", "heap_bytes", type=click.IntRange(min=16384), help="Heap of sim:unix, in bytes.")(
         command
     )
+
+
+def require_heap_option(port: str, heap_bytes: int | None) -> None:
+    """Raise a usage error for --heap with another port than the one that has it."""
+    if heap_bytes is not None and port != VirtualUnixBoard.name:
+        raise click.UsageError(f"--heap is for --port {VirtualUnixBoard.name}; the port is {port}")

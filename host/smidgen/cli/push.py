@@ -34,15 +34,15 @@ def push(blob: Path, name: str | None, ram: bool, port: str, as_json: bool) -> N
     if as_json:
         print_json(pushed.as_dict())
     else:
-        results.print(_sentence(pushed, port), soft_wrap=True)
-    if is_virtual(port):
-        note(f"{port} lived for this command only; 'smidgen sim' serves a virtual board that stays")
+        results.print(_sentence(pushed), soft_wrap=True)
+    if is_virtual(pushed.port):
+        note(f"{pushed.port} lived for this command only; 'smidgen sim' serves a virtual board that stays")
     elif ram:
         note("the model is gone when the board is reset; smidgen push without --ram puts it into a file")
 
 
-def _sentence(pushed: Pushed, port: str) -> str:
-    place = f"RAM of {port}, as {pushed.name}" if pushed.in_ram else f"the file {pushed.name} on {port}"
+def _sentence(pushed: Pushed) -> str:
+    place = f"RAM of {pushed.port}, as {pushed.name}" if pushed.in_ram else f"the file {pushed.name} on {pushed.port}"
     what = f"{bytes_text(pushed.size)} in {place}"
     if pushed.transfer is None:
         return f"{what}: there already, nothing was sent"

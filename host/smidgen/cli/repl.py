@@ -8,10 +8,10 @@ from pathlib import Path
 
 import rich_click as click
 
-from smidgen.cli.options import BLOB_FILE, board_port_option, heap_option
+from smidgen.cli.options import BLOB_FILE, board_port_option, heap_option, require_heap_option
 from smidgen.cli.output import note, progress_bar
 from smidgen.link.prompt import MODEL_NAME, Visit, visit
-from smidgen.link.session import connect
+from smidgen.link.session import connect, read_file
 from smidgen.link.terminal_console import raw_terminal
 
 
@@ -25,12 +25,14 @@ def repl(blob: Path | None, port: str, heap_bytes: int | None) -> None:
     Ctrl-] or Ctrl-X leaves; the board is then as it was. What m can do: docs/repl.md. When standard input is no
     terminal, the statements in it are run one after the other, as if typed, until one raises an exception.
     """
+    require_heap_option(port, heap_bytes)
+    data = None if blob is None else read_file(blob)
     with connect(port, heap_bytes=heap_bytes) as board, ExitStack() as stack:
         with progress_bar() as progress:
             there = stack.enter_context(
                 visit(
                     board,
-                    blob,
+                    data,
                     install_progress=lambda done, total: progress("installing smidgen", done, total),
                     load_progress=lambda done, total: progress("loading the model", done, total),
                 )

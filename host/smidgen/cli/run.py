@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from smidgen import packer, runner
-from smidgen.cli.options import BLOB_FILE, FILE, heap_option, json_option, port_option
+from smidgen.cli.options import BLOB_FILE, FILE, heap_option, json_option, port_option, require_heap_option
 from smidgen.cli.output import note, print_json, progress_bar, results
 
 _SHOWN = 10
@@ -26,6 +26,9 @@ _SHOWN = 10
 @json_option
 def run(blob: Path, inputs: Path, output: Path | None, port: str, heap_bytes: int | None, as_json: bool) -> None:
     """Run BLOB on every sample of the input file and show the results."""
+    require_heap_option(port, heap_bytes)
+    if output is not None:
+        packer.require_writable(output, (blob, inputs))
     with progress_bar() as progress:
         result = runner.run_file(
             blob,

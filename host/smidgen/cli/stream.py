@@ -13,7 +13,7 @@ from smidgen.cli.output import note, print_json, results
 from smidgen.cli.stream_view import StreamView, advice, summary
 from smidgen.errors import InputError
 from smidgen.stream import LiveWindow, StreamOptions, run_stream
-from smidgen.stream.record import open_recorder
+from smidgen.stream.record import Recorder, open_recorder, require_recordable
 from smidgen.stream.standard_input import CSV, ENCODINGS
 
 _INTERRUPTED = 130
@@ -46,22 +46,31 @@ def stream(
     encoding: str, channels: int, record: Path | None, record_windows: bool, port: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Stream samples through BLOB on a board, which cuts the windows and answers live."""
+    if record_windows and record is None:
+        raise click.UsageError("--record-windows says what --record writes: give --record FILE too")
     if record is not None and record.resolve() in (blob.resolve(), Path(source).resolve()):
         raise InputError(f"{record} is an input of this command; choose another name for the recording")
+    if record is not None:
+        require_recordable(record)
     options = StreamOptions(window, hop, speed == "1", limit, rate, encoding, channels)
     with ExitStack() as stack:
         about = {"blob": blob.name, "source": source, "hop": hop, "speed": speed}
-        recorder = stack.enter_context(open_recorder(record, about, windows=record_windows)) if record else None
+        recorders: list[Recorder] = []
         view = stack.enter_context(StreamView(quiet=as_json))
 
+        def begin() -> None:
+            if record is not None:
+                recorders.append(stack.enter_context(open_recorder(record, about, windows=record_windows)))
+
         def show(live: LiveWindow) -> None:
-            if recorder is not None:
+            for recorder in recorders:
                 recorder.add(live)
             view.show(live)
 
-        result = run_stream(blob, source, port, options, show=show)
-        if recorder is not None and not result.partial:
-            recorder.complete()
+        result = run_stream(blob, source, port, options, begin=begin, show=show)
+        for recorder in recorders:
+            if not result.partial:
+                recorder.complete()
     if as_json:
         print_json(result.as_dict())
     else:

@@ -80,12 +80,12 @@ def summary(result: StreamResult) -> str:
 
 def advice(result: StreamResult) -> str | None:
     """What to do when the board did not keep up, or there was nothing to answer."""
-    if not result.timing.answered and result.timing.frames < result.plan.window and not result.partial:
-        return (
-            f"no window: the source ended after {result.timing.frames} frames, a window takes {result.plan.window} "
-            f"frames of {result.plan.width}"
-        )
-    if result.timing.keeps_up:
+    timing, window = result.timing, f"a window takes {result.plan.window} frames of {result.plan.width}"
+    if not timing.answered and timing.keeps_up and not result.partial:
+        if timing.frames < result.plan.window:
+            return f"no window: the source ended after {timing.frames} frames, {window}"
+        return f"no window: no recording of the source is long enough, {window}"
+    if timing.keeps_up:
         return None
     return (
         f"the board does not keep up with a window every {result.plan.hop} frames: take a larger --hop, "

@@ -9,7 +9,7 @@ import rich_click as click
 from rich.text import Text
 
 from smidgen import verify as verification
-from smidgen.cli.options import BLOB_FILE, FILE, heap_option, json_option, port_option
+from smidgen.cli.options import BLOB_FILE, FILE, heap_option, json_option, port_option, require_heap_option
 from smidgen.cli.output import print_json, progress_bar, results
 from smidgen.errors import MismatchError
 
@@ -39,6 +39,7 @@ def verify(
     """
     if (golden and against) or (against is None) != (inputs is None):
         raise click.UsageError("give --golden FILE, or --against MODEL.tflite with --input FILE, or neither")
+    require_heap_option(port, heap_bytes)
     with progress_bar() as progress:
 
         def update(done: int, total: int) -> None:

@@ -14,7 +14,7 @@ from smidgen.flash.esp_image import EspImage, read_esp_image
 from smidgen.flash.esptool_package import require_esptool
 from smidgen.flash.firmware import Firmware, load_firmware, release
 from smidgen.flash.system import Progress, System, never
-from smidgen.flash.target import Target, find_target
+from smidgen.flash.target import Target, find_target, require_one_name
 from smidgen.flash.uf2 import SECTOR_BYTES, Uf2Image, erasing, read_uf2
 from smidgen.flash.volume_copy import FILE_NAME
 from smidgen.link.natmod import OLDEST_MICROPYTHON
@@ -124,6 +124,7 @@ def plan_flash(
     method = description.flashing.method
     if method is FlashMethod.NONE:
         raise InputError(f"{board} is a virtual board, which needs no flashing: use it as it is")
+    require_one_name(description, port, volume)
     if method is FlashMethod.ESPTOOL:
         require_esptool()
     file = load_firmware(firmware, description, progress)

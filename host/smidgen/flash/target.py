@@ -40,17 +40,27 @@ def find_target(board: BoardDescription, port: str | None, volume: str | Path | 
     port: a path or address, `id:` with the serial number that it has on USB, None or 'auto'. InputError for a name
     that cannot be right, BoardError with what to do if there is none or there are several.
     """
+    require_one_name(board, port, volume)
     ports = system.usb_ports()
-    is_uf2 = board.flashing.method is FlashMethod.UF2
     if volume is not None:
-        if not is_uf2:
-            raise InputError(f"{board.name} has no drive: it is flashed through a serial port, give --port")
-        if port not in (None, AUTO):
-            raise InputError("give the port or the volume, not both: they name the same board in two states")
         return _on_volume(_for_board(board, named_volume(volume)), ports)
     if port not in (None, AUTO):
         return _on_port(_named(str(port), ports), ports)
-    return _only(board, ports, system.volumes() if is_uf2 else [])
+    return _only(board, ports, system.volumes() if _has_a_drive(board) else [])
+
+
+def require_one_name(board: BoardDescription, port: str | None, volume: str | Path | None) -> None:
+    """Raise InputError for a volume that does not go with the board or the port."""
+    if volume is None:
+        return
+    if not _has_a_drive(board):
+        raise InputError(f"{board.name} has no drive: it is flashed through a serial port, give --port")
+    if port not in (None, AUTO):
+        raise InputError("give the port or the volume, not both: they name the same board in two states")
+
+
+def _has_a_drive(board: BoardDescription) -> bool:
+    return board.flashing.method is FlashMethod.UF2
 
 
 def _named(port: str, ports: list[UsbPort]) -> str:

@@ -32,18 +32,26 @@ class BoardHeap:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def require(self, data: bytes, layout: BlobLayout, mapped: bool = False, discard: str | None = None) -> None:
+    def require(
+        self,
+        data: bytes,
+        layout: BlobLayout,
+        mapped: bool = False,
+        discard: str | None = None,
+        module_bytes: int = 0,
+    ) -> None:
         """Refuse a model that the board has no memory for, even without the one that it may discard.
 
-        mapped: the blob stays where it is.
+        mapped: the blob stays where it is. module_bytes: what smidgen will take.
         """
-        sizes = [*([] if mapped else [len(data)]), layout.arena_bytes]
+        blob_bytes = 0 if mapped else len(data)
+        sizes = [size for size in (module_bytes, blob_bytes, layout.arena_bytes) if size]
         free, fits = self._session.evaluate(f"_smg.memory(*{sizes})")
         if not fits and discard:
             self._session.evaluate(discard)
             free, fits = self._session.evaluate(f"_smg.memory(*{sizes})")
         if not fits:
-            raise BoardError(self._does_not_fit(0 if mapped else len(data), layout, free))
+            raise BoardError(self._does_not_fit(blob_bytes, layout, free, module_bytes))
 
     @contextmanager
     def room_for(self, data: bytes, layout: BlobLayout) -> Iterator[None]:
@@ -56,11 +64,12 @@ class BoardHeap:
                 raise
             raise BoardError(self._does_not_fit(len(data), layout, self._free_bytes())) from error
 
-    def _does_not_fit(self, blob_bytes: int, layout: BlobLayout, free: int) -> str:
-        needed = blob_bytes + layout.arena_bytes
+    def _does_not_fit(self, blob_bytes: int, layout: BlobLayout, free: int, module_bytes: int = 0) -> str:
+        needed = blob_bytes + layout.arena_bytes + module_bytes
+        module = f", smidgen itself about {module_bytes}" if module_bytes else ""
         return (
             f"the model does not fit: it needs {needed} bytes of RAM (the blob {blob_bytes} bytes, its arena "
-            f"{layout.arena_bytes}), and the board has {free} bytes of RAM free"
+            f"{layout.arena_bytes}{module}), and the board has {free} bytes of RAM free"
             f"{', but not in one piece' if needed <= free else ''}: {self._session.memory_advice}"
         )
 

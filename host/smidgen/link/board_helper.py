@@ -29,11 +29,18 @@ del _smg
 __import__('gc').collect()
 """
 
+# It begins with what a session leaves whose process was killed: a file that is open, and half written. That session may
+# have been one of another version of smidgen. `abandon` is called for files in a ROMFS too, which has no `remove`.
 INSTALL = _with_short_indents("""
+try:
+    _smg.abandon(_smg.part)
+except Exception:
+    pass
+
 class _smg:
     import binascii, gc, os
     models = {}
-    buffer = file = None
+    buffer = file = part = None
 
     def memory(*sizes):
         _smg.gc.collect()
@@ -73,6 +80,7 @@ class _smg:
                 _smg.os.mkdir('/'.join(folders[:depth]))
             except OSError:
                 pass
+        _smg.part = name
         _smg.file = open(name, 'wb')
 
     def finish():
@@ -84,7 +92,7 @@ class _smg:
         for step in (_smg.finish, lambda: _smg.os.remove(name)):
             try:
                 step()
-            except OSError:
+            except (OSError, AttributeError):
                 pass
 
     def parts(name):

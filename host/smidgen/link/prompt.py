@@ -65,12 +65,12 @@ class Visit:
 @contextmanager
 def visit(
     board: Board,
-    blob: str | Path | None = None,
+    blob: bytes | str | Path | None = None,
     *,
     install_progress: Progress | None = None,
     load_progress: Progress | None = None,
 ) -> Iterator[Visit]:
-    """`smidgen` imported on the board, installed if need be, and the model in the file `blob` loaded as `m`.
+    """`smidgen` imported on the board, installed if need be, and `blob`, a model or its file, loaded as `m`.
 
     At the end the board's names are what they were, and the memory of all that came since is free.
     """

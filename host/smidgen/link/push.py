@@ -11,6 +11,7 @@ from smidgen.link.layout import check_sum
 from smidgen.link.link import Progress
 from smidgen.link.session import Board, connect, read_file
 from smidgen.link.speed import Transfer
+from smidgen.ports.names import resolve
 
 RAM_NAME = "m"  # the global on the board that holds a model in RAM
 
@@ -40,6 +41,8 @@ def push(
     blob: str | Path, port: str, *, name: str | None = None, ram: bool = False, progress: Progress | None = None
 ) -> Pushed:
     """Send the file `blob` to the board on `port`; see `push_to`."""
+    _checked(Path(blob), name)
+    port = resolve(port)
     with connect(port) as board:
         return replace(push_to(board, blob, name=name, ram=ram, progress=progress), port=port)
 
@@ -55,10 +58,7 @@ def push_to(
     in its file system.
     """
     path = Path(blob)
-    data = read_file(path)
-    check_sum(data)
-    if name is not None and name.rpartition("/")[2] in ("", ".", ".."):
-        raise InputError(f"'{name}' names a folder, not a file on the board: take {name.rstrip('/')}/{path.name}")
+    data = _checked(path, name)
     if ram:
         board.install()
         sent = board.put_model(data, RAM_NAME, progress)
@@ -66,3 +66,12 @@ def push_to(
         sent = board.put_blob(name or path.name, data, progress)
     place = RAM_NAME if ram else name or path.name
     return Pushed(board.port, place, ram, len(data), board.last_transfer if sent else None)
+
+
+def _checked(path: Path, name: str | None) -> bytes:
+    """The blob, if it and the name are sound."""
+    data = read_file(path)
+    check_sum(data)
+    if name is not None and name.rpartition("/")[2] in ("", ".", ".."):
+        raise InputError(f"'{name}' names a folder, not a file on the board: take {name.rstrip('/')}/{path.name}")
+    return data

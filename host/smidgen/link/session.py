@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from smidgen.errors import BoardError, BoardReset, InputError
+from smidgen.board_memory import module_memory
+from smidgen.errors import BoardError, BoardReset, BoardTimeout, InputError
 from smidgen.link import board_helper, natmod
 from smidgen.link.board_heap import BoardHeap
 from smidgen.link.board_model import BoardModel
@@ -43,6 +44,7 @@ LIBRARY = natmod.LIBRARY
 
 INCOMPATIBLE = "incompatible .mpy"  # what MicroPython says of a file for another architecture or version
 NO_SUCH_FILE = re.compile(r"ENOENT|\b2\b")
+TEMPORARY = ".part"  # behind the name of a file that is not complete
 HELPER_IS_GONE = "NameError: name '_smg' isn't defined"
 
 # Bytes that a board's standard input holds, by sys.platform.
@@ -99,10 +101,11 @@ def connect(
     for slow virtual boards. heap_bytes: size of sim:unix's heap. Whatever runs on the board is interrupted.
     Raises BoardError when the board cannot be reached, InputError when `port` cannot be a port or is not the only one.
     """
-    port = resolve(default_port() if port is None else port)
+    port = default_port() if port is None else port
+    if heap_bytes is not None and not is_virtual(port):
+        raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
+    port = resolve(port)
     if not is_virtual(port):
-        if heap_bytes is not None:
-            raise InputError(f"a heap size (--heap) is for the virtual board {VirtualUnixBoard.name}, not for {port}")
         return _open(port, slowness_behind(port), timeout, baudrate, None)
     virtual = create_virtual_board(port, heap_bytes)
     virtual.start()
@@ -287,10 +290,10 @@ class Board:
             return self._put_file(name, data, progress)
 
     def _put_file(self, name: str, data: bytes, progress: Progress | None) -> bool:
-        if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
+        if self._holds(name, data):
             return False
         self._require_storage(name, len(data))
-        temporary = name + ".part"
+        temporary = name + TEMPORARY
         try:
             self.evaluate(f"_smg.create({temporary!r})")
             self._transfer(Operation.APPEND, data, progress)
@@ -303,6 +306,11 @@ class Board:
             raise
         return True
 
+    def _holds(self, name: str, data: bytes) -> bool:
+        """Whether the board has this file, byte for byte. What was left of it when a process was killed is removed."""
+        digest = self.evaluate(f"(_smg.abandon({name + TEMPORARY!r}), _smg.file_digest({name!r}))[1]")
+        return self._matches(digest, data)
+
     def _transfer(self, operation: Operation, data: bytes, progress: Progress | None) -> None:
         start = time.perf_counter()
         self.request(operation, data, progress=progress)
@@ -310,13 +318,16 @@ class Board:
         self._last_transfer = Transfer(len(data), seconds, line_limit(self.port, self._repl.baudrate))
 
     def put_blob(self, name: str, data: bytes, progress: Progress | None = None) -> bool:
-        """`put_file` for a model. Raises BoardError, too, when the board has not the RAM that it needs there."""
+        """`put_file` for a model. Raises BoardError, too, when the board has not the RAM to run it.
+
+        smidgen is imported for that if it is there; else the RAM that it will take counts too.
+        """
         layout = read_layout(data)
         with self._heap.enough_for(f"copy {name}"):
             self._start_link()
-            if self._matches(self.evaluate(f"_smg.file_digest({name!r})"), data):
+            if self._holds(name, data):
                 return False
-        self._heap.require(data, layout)
+        self._heap.require(data, layout, module_bytes=self._missing_module_bytes())
         return self.put_file(name, data, progress)
 
     def put_model(self, data: bytes, name: str, progress: Progress | None = None) -> bool:
@@ -506,6 +517,19 @@ class Board:
                     f"MicroPython ({error}): install it again"
                 ) from error
             raise
+
+    def _missing_module_bytes(self) -> int:
+        """RAM that smidgen takes once it is imported; 0 if it is now, or if this firmware has no smidgen to load."""
+        self._heap.collect()
+        try:
+            self.evaluate("bool(_smg.module())")
+            return 0
+        except (BoardReset, BoardTimeout):
+            raise
+        except BoardError:  # it is not there, does not load, or has not the RAM
+            _, mpy = self.eval(natmod.IDENTITY)
+            arch = natmod.architecture(mpy)
+            return 0 if arch is None else module_memory(arch).heap
 
     def _refuse_shadows(self) -> None:
         """A smidgen in the root would be imported instead of the one in lib/."""

@@ -62,10 +62,10 @@ def device_under_test(
 
 @contextmanager
 def _reachable(port: str, heap_bytes: int | None) -> Iterator[tuple[str, ProcessBoard | None]]:
+    if heap_bytes is not None and not is_virtual(port):
+        raise InputError(f"a heap size (--heap) is for the virtual board sim:unix, not for {port}")
     port = resolve(port)
     if not is_virtual(port):
-        if heap_bytes is not None:
-            raise InputError(f"a heap size (--heap) is for the virtual board sim:unix, not for {port}")
         yield port, None
         return
     with create_virtual_board(port, heap_bytes) as virtual:

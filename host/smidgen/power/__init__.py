@@ -12,7 +12,7 @@ from smidgen.power.battery import BATTERIES, Battery, battery_seconds, battery_w
 from smidgen.power.duty_cycle import DutyCycle, duty_cycle
 from smidgen.power.energy import EnergyResult, summarize
 from smidgen.power.measure import Plan, measure
-from smidgen.power.resistor import ResistorCheck, check_resistor
+from smidgen.power.resistor import ResistorCheck, check_resistor, require_checkable
 from smidgen.power.source import PowerSource, SourceInfo
 from smidgen.power.sources import create_source
 from smidgen.power.specification import USAGE, parse_source
@@ -41,5 +41,6 @@ __all__ = [
     "measure",
     "parse_battery",
     "parse_source",
+    "require_checkable",
     "summarize",
 ]

@@ -43,10 +43,22 @@ def check_resistor(
             f"a check needs a resistor, a tolerance below 1 and some time, not {ohms:g} ohm, {tolerance:g}, "
             f"{seconds:g} s"
         )
-    volts, amperes = _recorded(source, seconds) if source.needs_marker else _read(source, seconds, execute)
+    require_checkable(source, execute is not None)
+    if execute is None or source.needs_marker:
+        volts, amperes = _recorded(source, seconds)
+    else:
+        volts, amperes = _read(source, seconds, execute)
     if volts <= 0:
         raise InputError(f"{source.info.name} measures {volts:g} V at the resistor: check the wires and the supply")
     return ResistorCheck(ohms, volts, amperes, volts / ohms, tolerance)
+
+
+def require_checkable(source: PowerSource, with_board: bool) -> None:
+    """Raise InputError for a source that no resistor can check, or that needs a board that reads it."""
+    if source.info.is_estimate:
+        raise InputError("an estimate measures nothing, so a resistor cannot check it")
+    if not with_board and not source.needs_marker:
+        raise InputError(f"{source.info.name}: give the board that reads it (--port)")
 
 
 def _recorded(source: PowerSource, seconds: float) -> tuple[float, float]:
@@ -63,12 +75,8 @@ def _recorded(source: PowerSource, seconds: float) -> tuple[float, float]:
     return volts, trace.joules / trace.seconds / volts if volts else 0.0
 
 
-def _read(source: PowerSource, seconds: float, execute: Execute | None) -> tuple[float, float]:
+def _read(source: PowerSource, seconds: float, execute: Execute) -> tuple[float, float]:
     """Volts and amperes of a sensor that a board reads while it waits."""
-    if source.info.is_estimate:
-        raise InputError("an estimate measures nothing, so a resistor cannot check it")
-    if execute is None:
-        raise InputError(f"{source.info.name}: give the board that reads it (--port)")
     rounds = BoardRounds(execute, "None")
     try:
         rounds.install()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,11 +90,16 @@ def save_dataset(dataset: Dataset, path: Path) -> None:
     save(buffer.getvalue(), path)
 
 
-def _are_recordings(starts: NDArray[np.int64], labels: NDArray[np.int64], samples: int, names: int) -> bool:
-    integers = starts.dtype == np.int64 and labels.dtype == np.int64
-    if not integers or starts.ndim != 1 or starts.shape != labels.shape:
+def are_starts(starts: NDArray[Any], samples: int) -> bool:
+    """Whether recordings of so many samples in all can begin there; without samples there may be no recording."""
+    if starts.dtype != np.int64 or starts.ndim != 1:
         return False
     if not len(starts):
         return samples == 0
-    rising = starts[0] == 0 and bool((np.diff(starts) >= 0).all()) and starts[-1] <= samples
-    return bool(rising and labels.min() >= 0 and labels.max() < names)
+    return bool(starts[0] == 0 and (np.diff(starts) >= 0).all() and starts[-1] <= samples)
+
+
+def _are_recordings(starts: NDArray[np.int64], labels: NDArray[np.int64], samples: int, names: int) -> bool:
+    if labels.dtype != np.int64 or starts.shape != labels.shape or not are_starts(starts, samples):
+        return False
+    return not len(labels) or bool(labels.min() >= 0 and labels.max() < names)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smidgen.arrays import load_arrays
 from smidgen.errors import InputError
+from smidgen.stream.dataset import are_starts
 from smidgen.stream.source import ArraySource
 
 _INT16_FULL_SCALE = 32768.0
@@ -72,7 +73,7 @@ def csv_row(line: str, where: str, expected: int | None) -> list[float]:
 def open_array(path: Path, rate: float | None) -> ArraySource:
     """A .npy, or a .npz with the array `samples` (and perhaps `rate`), as `smidgen collect` writes, or only one array.
 
-    [samples] or [samples, channels].
+    [samples] or [samples, channels]. Recordings begin where an array `starts` beside `samples` says.
     """
     arrays = load_arrays(path)
     stored = arrays.pop("rate", None)
@@ -91,7 +92,14 @@ def open_array(path: Path, rate: float | None) -> ArraySource:
             f"{path}: samples are numbers of the shape [samples] or [samples, channels], "
             f"not {samples.dtype} {list(samples.shape)}"
         )
-    return ArraySource(str(path), _checked(samples[:, np.newaxis] if samples.ndim == 1 else samples, path), rate)
+    values = _checked(samples[:, np.newaxis] if samples.ndim == 1 else samples, path)
+    starts = arrays.get("starts", np.zeros(1, np.int64))
+    if not are_starts(starts, len(values)):
+        raise InputError(
+            f"{path}: starts are rising int64, from 0 to at most {len(values)}, the number of samples; "
+            f"they are {starts.dtype} {starts.tolist()!s:.60}"
+        )
+    return ArraySource(str(path), values, rate, starts.tolist())
 
 
 def _checked(samples: NDArray[Any], path: Path) -> NDArray[np.float32]:

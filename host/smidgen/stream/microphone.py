@@ -40,5 +40,8 @@ class MicrophoneSource:
         result: NDArray[np.float32] = samples
         return result
 
+    def next_recording(self) -> bool:
+        return False
+
     def close(self) -> None:
         self._stream.close()

@@ -11,10 +11,11 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 
 from smidgen.errors import InputError
-from smidgen.packer import save
+from smidgen.packer import require_writable, save
 from smidgen.stream.run import LiveWindow
 
 _FIRST_SAVE_WINDOWS = 16
+_LINES, _ARRAYS = ".jsonl", ".npz"
 
 
 class Recorder(Protocol):
@@ -33,12 +34,22 @@ class Recorder(Protocol):
 
 def open_recorder(path: Path, about: dict[str, Any], *, windows: bool) -> Recorder:
     """about: blob, source and the like, for the file's beginning. windows: with the int8 inputs. Raises InputError."""
-    suffix = path.suffix.lower()
-    if suffix == ".jsonl":
+    if _suffix(path) == _LINES:
         return LineRecorder(path, about, windows=windows)
-    if suffix == ".npz":
-        return ArrayRecorder(path, about, windows=windows)
-    raise InputError(f"{path}: recordings are .jsonl or .npz")
+    return ArrayRecorder(path, about, windows=windows)
+
+
+def require_recordable(path: Path) -> None:
+    """Raise the InputError with which `open_recorder` would fail, and leave what is there as it is."""
+    if _suffix(path) == _ARRAYS or not path.exists():
+        require_writable(path)
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (_LINES, _ARRAYS):
+        raise InputError(f"{path}: recordings are {_LINES} or {_ARRAYS}")
+    return suffix
 
 
 class LineRecorder:

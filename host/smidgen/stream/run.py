@@ -19,8 +19,15 @@ from smidgen.network import NetworkTensor
 from smidgen.samples import dequantize
 from smidgen.stream.board_ring import BoardRing
 from smidgen.stream.preprocessing import Preprocessing, parse_preprocessing
-from smidgen.stream.sensor import BoardSensor, SensorStreamer, is_board_source
-from smidgen.stream.session import AnsweredWindow, Streamer, WindowPlan, plan_windows
+from smidgen.stream.sensor import BoardSensor, SensorStreamer, is_board_source, parse_sensor, require_raw
+from smidgen.stream.session import (
+    AnsweredWindow,
+    Streamer,
+    WindowPlan,
+    plan_windows,
+    require_possible,
+    require_rate,
+)
 from smidgen.stream.source import Source
 from smidgen.stream.specification import open_source
 from smidgen.stream.timing import StreamTiming
@@ -105,19 +112,23 @@ def run_stream(
     port: str | None = None,
     options: StreamOptions = StreamOptions(),
     *,
+    begin: Callable[[], None] | None = None,
     show: Callable[[LiveWindow], None] | None = None,
 ) -> StreamResult:
     """Stream `source` (as for `open_source`, or board:...) through the blob on the board on `port`, as for `connect`.
 
-    show: called after each window. Ctrl-C ends the stream: the result then has `partial` set. Raises InputError,
-    BlobError, BoardError.
+    begin: called when all is ready, before the first sample. show: called after each window. Ctrl-C ends the stream:
+    the result then has `partial` set. Raises InputError, BlobError, BoardError.
     """
     blob, data = read_blob_file(blob_path), Path(blob_path).read_bytes()
     if blob.network.input_count != 1:
         raise InputError(f"{blob_path} has {blob.network.input_count} inputs; a stream fills one")
     preprocessing = parse_preprocessing(blob.metadata.get("preprocessing"))
-    viewer = _Viewer(blob.network.tensors[1], blob.metadata.get("labels"), show)
+    viewer = _Viewer(blob.network.tensors[1], blob.metadata.get("labels"), begin, show)
     if is_board_source(source):
+        require_possible(blob.network.tensors[0].shape, options.window, options.hop)
+        parse_sensor(source)
+        require_raw(preprocessing)
         with connect(port) as board:
             board.install()
             model = board.load(data)
@@ -126,12 +137,15 @@ def run_stream(
             sensor_stream = SensorStreamer(sensor, preprocessing, model, plan)
             return _carry_out(board, sensor_stream, plan, sensor, viewer, options.limit)
     with closing(open_source(source, options.rate, options.encoding, options.channels)) as opened:
-        plan = _plan(blob.network.tensors[0], preprocessing, opened, options)  # before the board is bothered
+        # Before the board is bothered:
+        plan = _plan(blob.network.tensors[0], preprocessing, opened, options)
+        realtime = options.realtime or not opened.can_wait
+        if realtime:
+            require_rate(opened)
         with connect(port) as board:
             board.install()
             model = board.load(data)
             ring = BoardRing(board, model, plan.width, plan.hop, plan.capacity)
-            realtime = options.realtime or not opened.can_wait
             stream = Streamer(opened, preprocessing, model.inputs[0], plan, ring, realtime=realtime)
             return _carry_out(board, stream, plan, opened, viewer, options.limit)
 
@@ -147,6 +161,7 @@ def _carry_out(
     before = board.link_statistics.bytes_sent
     partial = False
     viewer.timing = stream.timing
+    viewer.begin()
     try:
         stream.run(viewer.show, limit)
     except KeyboardInterrupt:
@@ -175,13 +190,22 @@ class _Viewer:
     """Turns answers into labels and scores, and counts them."""
 
     def __init__(
-        self, output: NetworkTensor, labels: list[str] | None, show: Callable[[LiveWindow], None] | None
+        self,
+        output: NetworkTensor,
+        labels: list[str] | None,
+        begin: Callable[[], None] | None,
+        show: Callable[[LiveWindow], None] | None,
     ) -> None:
         self._output = output
         self._labels = labels
+        self._begin = begin
         self._show = show
         self.counts: Counter[str] = Counter()
         self.timing = StreamTiming(None)
+
+    def begin(self) -> None:
+        if self._begin is not None:
+            self._begin()
 
     def show(self, answer: AnsweredWindow) -> None:
         row = answer.outputs[0].reshape(-1)

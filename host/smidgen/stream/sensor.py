@@ -20,7 +20,7 @@ from smidgen.link.i2c import who_answers
 from smidgen.link.link import Operation
 from smidgen.link.session import Board
 from smidgen.power.device_code import device_code
-from smidgen.stream.board_ring import parse_answer
+from smidgen.stream.board_ring import parse_answer, require_room, ring_bytes
 from smidgen.stream.preprocessing import Preprocessing
 from smidgen.stream.session import AnsweredWindow, Show, WindowPlan
 from smidgen.stream.timing import StreamTiming
@@ -119,6 +119,9 @@ class BoardSensor:
                 return samples
             time.sleep(max(_SHORTEST_PAUSE_SECONDS, 1 / self.rate))
 
+    def next_recording(self) -> bool:
+        return False
+
     def close(self) -> None:
         try:
             self.board.exec("getattr(_smg.reader, 'close', lambda: None)()")
@@ -172,11 +175,7 @@ class SensorStreamer:
     """Streams a sensor of the board: the board fills its ring by itself, and is asked for answers."""
 
     def __init__(self, sensor: BoardSensor, preprocessing: Preprocessing, model: BoardModel, plan: WindowPlan) -> None:
-        if preprocessing.features is not None:
-            raise InputError(
-                f"{preprocessing.kind} features are computed on the computer, not on the board: use the computer's "
-                f"microphone, or record with smidgen collect and stream the file"
-            )
+        require_raw(preprocessing)
         self.timing = StreamTiming(plan.hop / sensor.rate)
         self._sensor = sensor
         self._model = model
@@ -189,6 +188,7 @@ class SensorStreamer:
         offset = _each(preprocessing.offset, plan.width)
         factors = [s * unit / tensor.scale for s, unit in zip(scale, sensor.units, strict=True)]
         offsets = [o / tensor.scale + tensor.zero_point for o in offset]
+        require_room(sensor.board, plan.hop, lambda hop: _ring_sizes(plan, hop))
         sensor.board.exec("__import__('gc').collect()")
         sensor.board.exec(
             f"_smg.stream = SmidgenSensorRing(_smg.models[{model.key}], {plan.width}, {plan.hop}, {plan.capacity}, "
@@ -235,6 +235,21 @@ class SensorStreamer:
     def _remember(self, rows: Int8Array) -> None:
         self._seen += len(rows)
         self._recent = np.concatenate((self._recent, rows))[-(self._plan.capacity + self._plan.hop) :]
+
+
+def require_raw(preprocessing: Preprocessing) -> None:
+    """Raise InputError for what a board does not do with its own samples."""
+    if preprocessing.features is not None:
+        raise InputError(
+            f"{preprocessing.kind} features are computed on the computer, not on the board: use the computer's "
+            f"microphone, or record with smidgen collect and stream the file"
+        )
+
+
+def _ring_sizes(plan: WindowPlan, hop: int) -> list[int]:
+    """What a SmidgenSensorRing with this hop allocates: its ring, and an array of int16 made from as many bytes."""
+    samples = 2 * hop * plan.width
+    return [ring_bytes(plan.width, plan.hop, plan.capacity, hop), samples, samples]
 
 
 def _each(values: tuple[float, ...], channels: int) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smidgen.errors import InputError
 from smidgen.link.layout import TensorLayout
 from smidgen.stream.backlog import Backlog, Batch
-from smidgen.stream.board_ring import Answer
+from smidgen.stream.board_ring import LARGEST_RING_BYTES, WAITING_WINDOWS, Answer
 from smidgen.stream.preprocessing import Preprocessing, Preprocessor
 from smidgen.stream.source import Source
 from smidgen.stream.timing import StreamTiming
@@ -32,6 +32,8 @@ class Ring(Protocol):
 
     def skip(self, frames: int) -> None: ...
 
+    def restart(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class WindowPlan:
@@ -43,13 +45,8 @@ class WindowPlan:
     capacity: int
 
 
-def plan_windows(
-    shape: Sequence[int], width: int, window: int | None = None, hop: int | None = None, queue: int = 2
-) -> WindowPlan:
-    """For a model's input of this shape. window: only to be checked. hop: by default half a window.
-
-    queue: windows that may wait on the board.
-    """
+def plan_windows(shape: Sequence[int], width: int, window: int | None = None, hop: int | None = None) -> WindowPlan:
+    """For a model's input of this shape. window: only to be checked. hop: by default half a window."""
     elements = prod(shape)
     if elements % width:
         raise InputError(
@@ -67,7 +64,28 @@ def plan_windows(
     hop = max(1, frames // 2) if hop is None else hop
     if hop < 1:
         raise InputError(f"a hop is at least one frame, not {hop}")
-    return WindowPlan(width, frames, hop, frames + queue * hop)
+    if hop > (largest := max(1, (LARGEST_RING_BYTES // width - frames) // WAITING_WINDOWS)):
+        raise InputError(
+            f"a hop of {hop} frames is too long: with frames of {width} numbers at most {largest} are possible; "
+            f"take a smaller --hop"
+        )
+    return WindowPlan(width, frames, hop, frames + WAITING_WINDOWS * hop)
+
+
+def require_possible(shape: Sequence[int], window: int | None, hop: int | None) -> None:
+    """Raise InputError for what `plan_windows` would refuse however many numbers a frame has."""
+    elements = prod(shape)
+    if window is not None and elements % window:
+        raise InputError(
+            f"the model's input has {elements} elements, which are not a window of {window} frames: leave --window away"
+        )
+    plan_windows(shape, 1, hop=hop)
+
+
+def require_rate(source: Source) -> None:
+    """Raise InputError for a source that cannot be streamed in real time."""
+    if source.rate is None:
+        raise InputError(f"{source.name} does not say how many samples a second it has: give --rate")
 
 
 def _row_lengths(shape: Sequence[int]) -> set[int]:
@@ -98,7 +116,8 @@ Show = Callable[[AnsweredWindow], None]
 
 class Streamer:
     """One stream. realtime: samples are sent when they are due, and dropped when the board is late; else as fast as the
-    board takes them, and none is lost."""
+    board takes them, and none is lost. Each recording of the source is streamed as if it were alone, one after the
+    other: no window has samples of two. Windows are numbered throughout."""
 
     def __init__(
         self,
@@ -110,34 +129,49 @@ class Streamer:
         *,
         realtime: bool,
     ) -> None:
-        if realtime and source.rate is None:
-            raise InputError(f"{source.name} does not say how many samples a second it has: give --rate")
+        if realtime:
+            require_rate(source)
         self._source = source
-        self._preprocessor = Preprocessor(preprocessing)
+        self._preprocessing = preprocessing
         self._tensor = tensor
         self._plan = plan
         self._ring = ring
         self._realtime = realtime
-        self._backlog = Backlog(plan.width, plan.capacity, lossless=not realtime)
         rate = preprocessing.frame_rate(source.rate) if source.rate else None
         self.timing = StreamTiming(plan.hop / rate if rate and realtime else None)
         self._limit: int | None = None  # windows
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make ready for a recording."""
+        self._preprocessor = Preprocessor(self._preprocessing)
+        self._backlog = Backlog(self._plan.width, self._plan.capacity, lossless=not self._realtime)
         self._sent = 0  # frames
-        self._skipped = 0  # frames
         self._expected = 0  # window
-        self._recent = np.zeros((0, plan.width), np.int8)  # the frames last sent
+        self._recent = np.zeros((0, self._plan.width), np.int8)  # the frames last sent
+        self._dropped_before = self.timing.dropped  # windows of the recordings before it
+        self._windows_before = self.timing.answered + self.timing.dropped
 
     def run(self, show: Show | None = None, limit: int | None = None) -> None:
         """Until the source ends, or `limit` windows are answered. `timing` says what was measured, after Ctrl-C too."""
-        reader = threading.Thread(target=self._read, name="source", daemon=True)
-        reader.start()
         self._limit = limit
         self.timing.start()
+        try:
+            self._run_recording(show)
+            while self._wants_more() and self._source.next_recording():
+                self._ring.restart()
+                self._begin()
+                self._run_recording(show)
+        finally:
+            self.timing.stop()
+
+    def _run_recording(self, show: Show | None) -> None:
+        reader = threading.Thread(target=self._read, name="source", daemon=True)
+        reader.start()
         try:
             while self._wants_more() and self._step(show):
                 pass
         finally:
-            self.timing.stop()
             self._backlog.end()
 
     def _step(self, show: Show | None) -> bool:
@@ -161,7 +195,8 @@ class Streamer:
             self._ring.skip(batch.skipped)
             self._remember(np.zeros((batch.skipped, self._plan.width), np.int8))
         answer = self._ring.feed(batch.rows)
-        self.timing.requested(time.monotonic() - begun, len(batch.rows), batch.skipped, answer.dropped)
+        dropped = self._dropped_before + answer.dropped
+        self.timing.requested(time.monotonic() - begun, len(batch.rows), batch.skipped, dropped)
         self._remember(batch.rows)
         if answer.window is not None:
             self._expected = answer.window + 1
@@ -177,7 +212,8 @@ class Streamer:
         first = self._sent - len(self._recent)
         rows = self._recent[start - first : end - first]
         if show is not None:
-            show(AnsweredWindow(answer.window, answer.outputs, answer.microseconds, latency, answer.dropped, rows))
+            number = self._windows_before + answer.window
+            show(AnsweredWindow(number, answer.outputs, answer.microseconds, latency, self.timing.dropped, rows))
 
     def _remember(self, rows: Int8Array) -> None:
         self._sent += len(rows)

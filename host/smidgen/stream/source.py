@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -37,30 +38,40 @@ class Source(Protocol):
         """How many samples (of a microphone: how often some) were lost because nobody read them in time."""
 
     def read(self, count: int) -> FloatArray:
-        """The next samples, [at most count, channels]; none at the end. A live source waits for some."""
+        """The next samples, [at most count, channels]; none at the end of a recording. A live source waits for some."""
+
+    def next_recording(self) -> bool:
+        """Go on behind the end of a recording; False if there is no other."""
 
     def close(self) -> None:
         """May be called twice."""
 
 
 class ArraySource:
-    """Samples in memory: [samples, channels]."""
+    """Samples in memory: [samples, channels]. starts: rising, the sample with which each recording begins."""
 
     is_live = False
     can_wait = True
     lost = 0
 
-    def __init__(self, name: str, samples: FloatArray, rate: float | None) -> None:
+    def __init__(self, name: str, samples: FloatArray, rate: float | None, starts: Sequence[int] = (0,)) -> None:
         self.name = name
         self.rate = rate
         self.channels = int(samples.shape[1])
         self._samples = samples
         self._at = 0
+        self._ends = [*starts[1:], len(samples)]  # of this recording and those after it
 
     def read(self, count: int) -> FloatArray:
         start = self._at
-        self._at = min(start + count, len(self._samples))
+        self._at = min(start + count, self._ends[0])
         return self._samples[start : self._at]
+
+    def next_recording(self) -> bool:
+        if len(self._ends) == 1:
+            return False
+        self._at = self._ends.pop(0)
+        return True
 
     def close(self) -> None:
         pass

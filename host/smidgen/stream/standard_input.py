@@ -51,6 +51,9 @@ class PipeSource:
             raise InputError("standard input: a sample is not finite")
         return samples
 
+    def next_recording(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 
