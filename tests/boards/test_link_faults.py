@@ -253,6 +253,15 @@ class TestHostThatDies:
             assert set(y.reshape(-1)) == {2}
 
 
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Also in a process that was started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_interruption_of_an_inference(virtual_board: VirtualUnixBoard) -> None:
     """Ctrl-C on the computer; the session goes on, and the request that was given up is not repeated."""
     with counting_session(virtual_board, seed=1) as (board, _):
