@@ -45,7 +45,7 @@ demo: setup
 .PHONY: test
 test: setup $(CACHE)/board-tools-checked
 	@printf '%s\n' firmware-for-tests emulator natmod | xargs -P $(JOBS) -n 1 $(MAKE) --no-print-directory
-	SMIDGEN_TEST_ALL_BOARDS=1 $(BIN)/python -m pytest -n $(JOBS) -rs
+	SMIDGEN_TEST_ALL_BOARDS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -rs
 	@$(MAKE) --no-print-directory lint
 
 .PHONY: lint
